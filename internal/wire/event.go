@@ -1,0 +1,146 @@
+// Package wire encodes the records of the topics: events and verdicts as protobuf (deploy/schema).
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"reckoner"
+	pb "reckoner/internal/wire/usagev1"
+)
+
+// marshal is deterministic within a build; nothing relies on it across builds, because identity is the id and the
+// fingerprint, never the bytes.
+var marshal = proto.MarshalOptions{Deterministic: true}
+
+// EncodeEvent returns the record value of an event. It fails only on text that is not UTF-8.
+func EncodeEvent(e *reckoner.Event) ([]byte, error) {
+	m := &pb.Event{
+		Rules: e.Rules, Kind: pb.Kind(e.Kind), Id: e.ID, AccountId: e.AccountID, Written: encodeWritten(&e.Written),
+		Description: e.Description, UserId: e.UserID, CustomerId: e.CustomerID,
+		OrganizationId: e.OrganizationID, ProjectId: e.ProjectID, Type: e.Type, SubscriptionId: e.SubscriptionID,
+		Meter: e.Meter.Name, MeterType: pb.MeterType(e.Meter.Type),
+		PeriodStart: nanos(e.Period.Start), PeriodEnd: nanos(e.Period.End), Limit: encodeQuantity(e.Limit),
+		UsageTime: nanos(e.UsageTime), ReceivedAt: nanos(e.ReceivedAt), UpdatedAt: optionalNanos(e.UpdatedAt),
+		ReplyTo: e.ReplyTo,
+	}
+	if len(e.Metadata) > 0 {
+		m.Metadata = make([]*pb.Label, len(e.Metadata))
+		for i, l := range e.Metadata {
+			m.Metadata[i] = &pb.Label{Key: l.Key, Value: l.Value, Json: l.JSON}
+		}
+	}
+	b, err := marshal.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("encode event %q: %w", e.ID, err)
+	}
+	return b, nil
+}
+
+func encodeWritten(w *reckoner.Written) *pb.Written {
+	return &pb.Written{
+		Type: w.Type, Source: w.Source, Subscription: w.Subscription, Quantity: encodeQuantity(w.Quantity),
+		UsageId: w.UsageID, AcceptPartial: w.AcceptPartial, UsageTime: optionalNanos(w.UsageTime),
+	}
+}
+
+// DecodeEvent reads a record value and validates it. An error means that the record is not a valid event; what could
+// be read of it is returned beside the error, so that a refusal can name it, and is nil when nothing could.
+//
+// Of an event with newer rules than this build knows only Rules can be trusted, so it is returned without validation:
+// the caller must stop before using it.
+func DecodeEvent(b []byte) (*reckoner.Event, error) {
+	var m pb.Event
+	if err := proto.Unmarshal(b, &m); err != nil {
+		return nil, fmt.Errorf("not a reckoner.usage.v1.Event: %w", err)
+	}
+	e := &reckoner.Event{
+		Rules: m.Rules, Kind: reckoner.Kind(m.Kind), ID: m.Id, AccountID: m.AccountId,
+		Description: m.Description, UserID: m.UserId, CustomerID: m.CustomerId,
+		OrganizationID: m.OrganizationId, ProjectID: m.ProjectId, Type: m.Type, SubscriptionID: m.SubscriptionId,
+		Meter:      reckoner.Meter{Name: m.Meter},
+		ReceivedAt: fromNanos(m.ReceivedAt), UpdatedAt: fromOptionalNanos(m.UpdatedAt), ReplyTo: m.ReplyTo,
+	}
+	if m.Kind < 0 || m.Kind > 255 || m.MeterType < 0 || m.MeterType > 255 {
+		return e, fmt.Errorf("kind %d or meter_type %d is unknown", m.Kind, m.MeterType)
+	}
+	e.Meter.Type = reckoner.MeterType(m.MeterType)
+	if e.Rules > reckoner.Rules {
+		return e, nil
+	}
+	if e.Kind == reckoner.Usage {
+		e.UsageTime = fromNanos(m.UsageTime)
+		e.Period = reckoner.Period{Start: fromNanos(m.PeriodStart), End: fromNanos(m.PeriodEnd)}
+	}
+	for _, l := range m.Metadata {
+		e.Metadata = append(e.Metadata, reckoner.Label{Key: l.GetKey(), Value: l.GetValue(), JSON: l.GetJson()})
+	}
+	var err error
+	if e.Written, err = decodeWritten(m.Written); err != nil {
+		return e, err
+	}
+	if e.Limit, err = decodeQuantity(m.Limit); err != nil {
+		return e, fmt.Errorf("limit: %w", err)
+	}
+	return e, e.Validate()
+}
+
+func decodeWritten(m *pb.Written) (reckoner.Written, error) {
+	if m == nil {
+		return reckoner.Written{}, errors.New("written: missing")
+	}
+	q, err := decodeQuantity(m.Quantity)
+	if err != nil {
+		return reckoner.Written{}, fmt.Errorf("quantity: %w", err)
+	}
+	return reckoner.Written{
+		Type: m.Type, Source: m.Source, Subscription: m.Subscription, Quantity: q, UsageID: m.UsageId,
+		AcceptPartial: m.AcceptPartial, UsageTime: fromOptionalNanos(m.UsageTime),
+	}, nil
+}
+
+func encodeQuantity(q *reckoner.Quantity) *pb.Quantity {
+	if q == nil {
+		return nil
+	}
+	hi, lo := q.Words()
+	return &pb.Quantity{High: hi, Low: lo}
+}
+
+func decodeQuantity(m *pb.Quantity) (*reckoner.Quantity, error) {
+	if m == nil {
+		return nil, nil
+	}
+	q, err := reckoner.QuantityFromWords(m.High, m.Low)
+	if err != nil {
+		return nil, err
+	}
+	return &q, nil
+}
+
+// nanos returns 0 for the zero time: time.Time.UnixNano is undefined there.
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+func fromNanos(n int64) time.Time { return time.Unix(0, n).UTC() }
+
+func optionalNanos(t time.Time) *int64 {
+	if t.IsZero() {
+		return nil
+	}
+	return new(t.UnixNano())
+}
+
+func fromOptionalNanos(n *int64) time.Time {
+	if n == nil {
+		return time.Time{}
+	}
+	return fromNanos(*n)
+}
