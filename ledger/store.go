@@ -1,0 +1,97 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"reckoner"
+)
+
+var (
+	// ErrLogMismatch says that the topic is not what its log was registered as.
+	ErrLogMismatch = errors.New("the topic does not match the registered log")
+	// ErrNoLog says that no log is registered: run `reckoner migrate`.
+	ErrNoLog = errors.New("no log is registered: run `reckoner migrate`")
+	// ErrSchema says that the schema is older or newer than this build can work with.
+	ErrSchema = errors.New("the schema does not fit this build")
+)
+
+// Writer stores what the aggregator decided.
+type Writer interface {
+	// Write inserts the entries and refusals, then the totals, then the checkpoints, each table in one insert where it
+	// can. It returns nil only when all of them are durable. After an error any part of the batch may be stored, or
+	// stored later: the caller writes the same batch again, which changes nothing, or gives up and replays the log.
+	// Write may be called by several goroutines; it does not retry. Permanent(err)
+	// is true when writing the same batch again cannot help.
+	Write(ctx context.Context, b *Batch) error
+}
+
+// Restorer gives back what a lost state is rebuilt from.
+type Restorer interface {
+	// Checkpoint returns the newest checkpoint of a partition; false when there is none.
+	Checkpoint(ctx context.Context, log uint32, partition int32) (Checkpoint, bool, error)
+	// Entries yields each entry of a partition below an offset exactly once, grouped by account and, within it, in
+	// the order of the log. Rows from that offset on may be half a batch and are never yielded. The sequence ends
+	// after the first error.
+	Entries(ctx context.Context, log uint32, partition int32, below int64) iter.Seq2[Entry, error]
+	// Refusals is the same for refusals.
+	Refusals(ctx context.Context, log uint32, partition int32, below int64) iter.Seq2[Refusal, error]
+}
+
+// Logs keeps the registration of logs.
+type Logs interface {
+	// CurrentLog returns the newest registered log, or ErrNoLog.
+	CurrentLog(ctx context.Context) (Log, error)
+	// RegisterLog writes a registration once. The same number with other values is ErrLogMismatch.
+	RegisterLog(ctx context.Context, l Log) error
+}
+
+// Transaction is one entry as the Frontier dialect shows it.
+type Transaction struct {
+	Entry
+	// UsageSource is, of a revert, the source of the usage it reverts.
+	UsageSource string
+}
+
+// TransactionQuery selects entries of one account, newest first: by (UsageTime, Position) descending.
+type TransactionQuery struct {
+	AccountID string
+	From, To  time.Time // inclusive bounds on the time of use; zero: none
+	Limit     int
+	// After is the last row of the page before, nil for the first page.
+	After *TransactionCursor
+}
+
+// TransactionCursor is a place in the order of transactions.
+type TransactionCursor struct {
+	UsageTime time.Time
+	Position  reckoner.Position
+}
+
+// Reader answers the reads of the dialects. Each answer is exact as of some position.
+type Reader interface {
+	Transactions(ctx context.Context, q TransactionQuery) ([]Transaction, error)
+	// Debited returns the account's net usage of a meter over all time, 0 when there is none.
+	Debited(ctx context.Context, accountID, meter string) (reckoner.Quantity, error)
+}
+
+// permanent marks an error that writing again cannot mend.
+type permanent struct{ error }
+
+func (p permanent) Unwrap() error { return p.error }
+
+// MarkPermanent marks err as one that writing the same batch again cannot mend. It returns nil for nil.
+func MarkPermanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return permanent{err}
+}
+
+// Permanent reports whether MarkPermanent marked err or anything it wraps.
+func Permanent(err error) bool {
+	_, ok := errors.AsType[permanent](err)
+	return ok
+}
