@@ -20,7 +20,7 @@ type Entry struct {
 	MeterType      reckoner.MeterType
 	EventID        string
 	Kind           reckoner.Kind
-	Type           string
+	Type           string            // of a revert: of the usage it reverts
 	UsageID        string            // of a revert: the usage it reverts
 	Quantity       reckoner.Quantity // the signed effect; of a level or a peak: the reading
 	Requested      *reckoner.Quantity

@@ -23,8 +23,8 @@ type Writer interface {
 	// Write inserts the entries and refusals, then the totals, then the checkpoints, each table in one insert where it
 	// can. It returns nil only when all of them are durable. After an error any part of the batch may be stored, or
 	// stored later: the caller writes the same batch again, which changes nothing, or gives up and replays the log.
-	// Write may be called by several goroutines; it does not retry. Permanent(err)
-	// is true when writing the same batch again cannot help.
+	// Write may be called by several goroutines; it does not retry. Permanent(err) is true when writing the same batch
+	// again cannot help.
 	Write(ctx context.Context, b *Batch) error
 }
 
@@ -73,8 +73,9 @@ type TransactionCursor struct {
 // Reader answers the reads of the dialects. Each answer is exact as of some position.
 type Reader interface {
 	Transactions(ctx context.Context, q TransactionQuery) ([]Transaction, error)
-	// Debited returns the account's net usage of a meter over all time, 0 when there is none.
-	Debited(ctx context.Context, accountID, meter string) (reckoner.Quantity, error)
+	// Debited returns the account's net usage, over all time, of the entries of one type (`credit`), 0 when there are
+	// none. Only entries of interval meters are added: levels and peaks have no sum.
+	Debited(ctx context.Context, accountID, typ string) (reckoner.Quantity, error)
 }
 
 // permanent marks an error that writing again cannot mend.
