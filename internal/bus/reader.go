@@ -1,0 +1,164 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/segmentio/kafka-go"
+)
+
+// Limits bound one Fetch. Zero values take the defaults.
+type Limits struct {
+	// MaxRecords bounds the records returned (default: no bound). What was fetched beyond it comes with the next call.
+	MaxRecords int
+	// MaxBytes bounds what is asked of the broker at once (default 4 MiB). A larger batch still comes whole.
+	MaxBytes int
+	// MaxWait is how long to wait for the first record (default 500 ms; at least 1 ms, at most half of the I/O timeout).
+	MaxWait time.Duration
+}
+
+// Reader reads one partition, offset by offset. It never skips one. It is for one goroutine at a time.
+type Reader struct {
+	client    *Client
+	topic     string
+	partition int
+	next      int64    // the offset the next record must have
+	pending   []Record // fetched and not yet returned
+	high      int64
+	wait      *backoff.ExponentialBackOff
+	notBefore time.Time // no fetch before this: the last one failed
+}
+
+// OpenReader returns a reader of a partition whose first record will be that of offset from. It returns a
+// *OutOfRangeError when the log does not reach from; the offset after the last record is within reach.
+func (c *Client) OpenReader(ctx context.Context, topic string, partition int, from int64) (*Reader, error) {
+	r := &Reader{client: c, topic: topic, partition: partition, next: from, wait: newBackoff()}
+	first, next, err := c.Offsets(ctx, topic, partition)
+	if err != nil {
+		return nil, err
+	}
+	if from < first || from > next {
+		return nil, &OutOfRangeError{Topic: topic, Partition: partition, Want: from, First: first, Next: next}
+	}
+	r.high = next
+	return r, nil
+}
+
+// Next is the offset of the record that the next Fetch begins with.
+func (r *Reader) Next() int64 {
+	if len(r.pending) > 0 {
+		return r.pending[0].Offset
+	}
+	return r.next
+}
+
+// Fetch returns the next records and the high watermark, the offset before which every in-sync replica has the log.
+// Offsets are dense: each record's is one above the last one's. No records and no error mean that none came in time.
+//
+// The errors: *GapError and *OutOfRangeError are final, the reader stays where it is. Of others Retryable tells; a
+// retryable failure is to be answered by calling again, and the reader paces itself: it waits before it tries again,
+// no longer than MaxWait in one call. The records belong to the caller.
+func (r *Reader) Fetch(ctx context.Context, l Limits) (recs []Record, high int64, err error) {
+	l.MaxBytes = orDefault(l.MaxBytes, 4<<20)
+	l.MaxWait = min(max(orDefault(l.MaxWait, 500*time.Millisecond), time.Millisecond), r.client.opt.IOTimeout/2)
+	if len(r.pending) == 0 {
+		if err := r.fill(ctx, l); err != nil {
+			return nil, r.high, err
+		}
+	}
+	recs = r.pending
+	if l.MaxRecords > 0 && len(recs) > l.MaxRecords {
+		recs = recs[:l.MaxRecords:l.MaxRecords]
+	}
+	r.pending = r.pending[len(recs):]
+	return recs, r.high, nil
+}
+
+// fill fetches once, when it is time to.
+func (r *Reader) fill(ctx context.Context, l Limits) error {
+	if pause := time.Until(r.notBefore); pause > 0 {
+		if err := sleep(ctx, min(pause, l.MaxWait)); err != nil {
+			return err
+		}
+		if pause > l.MaxWait {
+			return nil
+		}
+	}
+	recs, high, err := r.client.fetch(ctx, r.topic, r.partition, r.next, l)
+	if err != nil {
+		if Retryable(err) && ctx.Err() == nil {
+			r.client.reset(err)
+			r.notBefore = time.Now().Add(r.wait.NextBackOff())
+		}
+		return err
+	}
+	r.wait.Reset()
+	if high >= 0 {
+		r.high = high
+	}
+	if len(recs) > 0 {
+		r.pending = recs
+		r.next = recs[len(recs)-1].Offset + 1
+	}
+	return nil
+}
+
+// ReadRecord returns one record by its offset. It waits out failures of the network until ctx ends. The other errors
+// are those of Fetch; the offset after the last record is out of range here.
+func (c *Client) ReadRecord(ctx context.Context, topic string, partition int, offset int64) (Record, error) {
+	for wait := newBackoff(); ; {
+		recs, high, err := c.fetch(ctx, topic, partition, offset, Limits{MaxBytes: 64 << 10, MaxWait: 100 * time.Millisecond})
+		switch {
+		case err == nil && len(recs) > 0:
+			return recs[0], nil
+		case err == nil && high <= offset:
+			err = c.outOfRange(ctx, topic, partition, offset)
+		case err == nil:
+			err = fmt.Errorf("read %s/%d offset %d: %w", topic, partition, offset, kafka.OffsetNotAvailable)
+		}
+		if !Retryable(err) {
+			return Record{}, err
+		}
+		c.reset(err)
+		if sleep(ctx, wait.NextBackOff()) != nil {
+			return Record{}, err
+		}
+	}
+}
+
+// fetch asks once for records from an offset.
+func (c *Client) fetch(ctx context.Context, topic string, partition int, from int64, l Limits) ([]Record, int64, error) {
+	res, err := c.kafka.Fetch(ctx, &kafka.FetchRequest{
+		Topic: topic, Partition: partition, Offset: from,
+		MinBytes: 1, MaxBytes: int64(l.MaxBytes), MaxWait: l.MaxWait,
+	})
+	if err == nil {
+		err = res.Error
+	}
+	if errors.Is(err, kafka.OffsetOutOfRange) {
+		return nil, -1, c.outOfRange(ctx, topic, partition, from)
+	}
+	if err != nil {
+		return nil, -1, fmt.Errorf("fetch %s/%d from offset %d: %w", topic, partition, from, err)
+	}
+	recs, err := decode(res, from)
+	if err != nil {
+		return nil, -1, fmt.Errorf("decode %s/%d from offset %d: %w", topic, partition, from, err)
+	}
+	return recs, res.HighWatermark, nil
+}
+
+// outOfRange asks for the range. A log that holds the offset after all had it only for a moment not: its leader moved.
+func (c *Client) outOfRange(ctx context.Context, topic string, partition int, want int64) error {
+	first, next, err := c.Offsets(ctx, topic, partition)
+	if err != nil {
+		return err
+	}
+	if want >= first && want < next {
+		return fmt.Errorf("fetch %s/%d from offset %d: %w", topic, partition, want, kafka.LeaderNotAvailable)
+	}
+	return &OutOfRangeError{Topic: topic, Partition: partition, Want: want, First: first, Next: next}
+}
