@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -102,7 +103,7 @@ func (g *Generation) Commit(ctx context.Context, offsets map[int]int64) error {
 // that the others take over at once.
 func (c *Client) RunGroup(ctx context.Context, o GroupOptions, work func(context.Context, *Generation) error) error {
 	o.defaults()
-	m := &member{client: c, opt: o, work: work, conns: newConnSet()}
+	m := &member{client: c, opt: o, work: work, conns: newConnSet(), closed: make(chan struct{})}
 	if err := m.awaitTopic(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -113,8 +114,11 @@ func (c *Client) RunGroup(ctx context.Context, o GroupOptions, work func(context
 	if err != nil {
 		return fmt.Errorf("join group %s: %w", o.Group, err)
 	}
-	err = m.run(ctx, group)
-	m.leave(group)
+	m.group = group
+	m.close = sync.OnceFunc(func() { go m.closeGroup() })
+	defer context.AfterFunc(ctx, m.close)()
+	err = m.run(ctx)
+	m.leave()
 	return err
 }
 
@@ -124,6 +128,9 @@ type member struct {
 	opt    GroupOptions
 	work   func(context.Context, *Generation) error
 	conns  *connSet
+	group  *kafka.ConsumerGroup
+	close  func() // begins to close the group
+	closed chan struct{}
 }
 
 func (m *member) config() kafka.ConsumerGroupConfig {
@@ -161,14 +168,12 @@ func (m *member) failed(err error) {
 
 // run takes one generation after the other. It must always be waiting for the next: the client does not try to join
 // again before its last failure was taken from it.
-func (m *member) run(ctx context.Context, group *kafka.ConsumerGroup) error {
+func (m *member) run(ctx context.Context) error {
 	for {
-		gen, err := group.Next(ctx)
+		gen, err := m.group.Next(ctx)
 		switch {
-		case ctx.Err() != nil:
+		case ctx.Err() != nil, errors.Is(err, kafka.ErrGroupClosed):
 			return nil
-		case errors.Is(err, kafka.ErrGroupClosed):
-			return ErrClosed
 		case err != nil:
 			m.failed(fmt.Errorf("join group %s: %w", m.opt.Group, err))
 			continue
@@ -180,6 +185,10 @@ func (m *member) run(ctx context.Context, group *kafka.ConsumerGroup) error {
 }
 
 // generation runs work and waits until the generation is over.
+//
+// Two orders matter. The client waits for what runs in Start before it joins again, so work is over before the next
+// generation begins. And the group must be closing before the last generation ends, else the client would join once
+// more only to leave, and everybody would rebalance twice; so work's context ends with the generation, not with ctx.
 func (m *member) generation(ctx context.Context, gen *kafka.Generation) error {
 	g := &Generation{ID: gen.ID, Member: gen.MemberID, Assigned: make(map[int]int64), topic: m.opt.Topic, kafka: gen}
 	for _, a := range gen.Assignments[m.opt.Topic] {
@@ -187,40 +196,40 @@ func (m *member) generation(ctx context.Context, gen *kafka.Generation) error {
 	}
 	m.client.log.Info("consumer group generation", "group", m.opt.Group, "generation", g.ID, "partitions", g.Partitions())
 	result := make(chan error, 1)
-	// The client waits for what runs in Start before it joins again, so work is over before the next generation.
 	gen.Start(func(over context.Context) {
-		ctx, cancel := context.WithCancelCause(ctx)
+		ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 		defer cancel(nil)
-		stop := context.AfterFunc(over, func() { cancel(kafka.ErrGenerationEnded) })
-		defer stop()
+		defer context.AfterFunc(over, func() { cancel(kafka.ErrGenerationEnded) })()
 		err := m.work(ctx, g)
 		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			err = nil // it stopped because it had to
 		}
-		if err == nil {
-			<-ctx.Done()
+		if err != nil {
+			m.close()
 		}
+		<-over.Done()
 		result <- err
 	})
 	return <-result
 }
 
+func (m *member) closeGroup() {
+	_ = m.group.Close() // always nil
+	close(m.closed)
+}
+
 // leave says goodbye. The client waits for answers that may be long in coming, such as that of a join; after the time
 // allowed its connections are cut, which ends every wait.
-func (m *member) leave(group *kafka.ConsumerGroup) {
-	done := make(chan struct{})
-	go func() {
-		_ = group.Close() // always nil
-		close(done)
-	}()
+func (m *member) leave() {
+	m.close()
 	t := time.NewTimer(m.opt.LeaveTimeout)
 	defer t.Stop()
 	select {
-	case <-done:
+	case <-m.closed:
 		return
 	case <-t.C:
 	}
 	m.client.log.Warn("leaving the consumer group takes too long; cutting its connections", "group", m.opt.Group)
 	m.conns.cut()
-	<-done
+	<-m.closed
 }

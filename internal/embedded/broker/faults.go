@@ -3,6 +3,7 @@ package broker
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -35,29 +36,39 @@ func (b *Broker) fault(n int, err *kerr.Error) func() {
 	return h.Remove
 }
 
-// PauseProduce holds every produce request until the returned function is called; they are then served in order of
-// arrival. Other requests go on.
-func (b *Broker) PauseProduce() (resume func()) {
-	return b.pause(kmsg.Produce.Int16())
+// Pause holds requests of one kind. It is safe for concurrent use.
+type Pause struct {
+	held    atomic.Int64
+	resumed chan struct{}
+	resume  func()
 }
+
+// Held is how many requests the pause has held so far.
+func (p *Pause) Held() int { return int(p.held.Load()) }
+
+// Resume lets the held requests go on, in order of arrival. A second call does nothing.
+func (p *Pause) Resume() { p.resume() }
+
+// PauseProduce holds every produce request until Resume. Other requests go on.
+func (b *Broker) PauseProduce() *Pause { return b.pause(kmsg.Produce) }
 
 // PauseFetch does the same to fetch requests.
-func (b *Broker) PauseFetch() (resume func()) {
-	return b.pause(kmsg.Fetch.Int16())
-}
+func (b *Broker) PauseFetch() *Pause { return b.pause(kmsg.Fetch) }
 
-func (b *Broker) pause(key int16) func() {
-	resumed := make(chan struct{})
-	b.cluster.ControlKey(key, func(kmsg.Request) (kmsg.Response, error, bool) {
+func (b *Broker) pause(kind kmsg.Key) *Pause {
+	p := &Pause{resumed: make(chan struct{})}
+	p.resume = sync.OnceFunc(func() { close(p.resumed) })
+	b.cluster.ControlKey(kind.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
 		select {
-		case <-resumed:
+		case <-p.resumed:
 			b.cluster.DropControl()
 		default:
-			b.cluster.SleepControl(func() { <-resumed })
+			p.held.Add(1)
+			b.cluster.SleepControl(func() { <-p.resumed })
 		}
 		return nil, nil, false
 	})
-	return sync.OnceFunc(func() { close(resumed) })
+	return p
 }
 
 // CutConnections closes every client connection. The broker goes on and clients may connect again at once.
