@@ -16,6 +16,10 @@ import (
 // fingerprint, never the bytes.
 var marshal = proto.MarshalOptions{Deterministic: true}
 
+// errNotEvent never carries protobuf's own message: that text differs between builds on purpose, and a refusal's reason
+// must be the same whoever decides it.
+var errNotEvent = errors.New("not a protobuf reckoner.usage.v1.Event")
+
 // EncodeEvent returns the record value of an event. It fails only on text that is not UTF-8.
 func EncodeEvent(e *reckoner.Event) ([]byte, error) {
 	m := &pb.Event{
@@ -55,22 +59,27 @@ func encodeWritten(w *reckoner.Written) *pb.Written {
 func DecodeEvent(b []byte) (*reckoner.Event, error) {
 	var m pb.Event
 	if err := proto.Unmarshal(b, &m); err != nil {
-		return nil, fmt.Errorf("not a reckoner.usage.v1.Event: %w", err)
+		return nil, errNotEvent
 	}
 	e := &reckoner.Event{
-		Rules: m.Rules, Kind: reckoner.Kind(m.Kind), ID: m.Id, AccountID: m.AccountId,
+		Rules: m.Rules, ID: m.Id, AccountID: m.AccountId,
 		Description: m.Description, UserID: m.UserId, CustomerID: m.CustomerId,
 		OrganizationID: m.OrganizationId, ProjectID: m.ProjectId, Type: m.Type, SubscriptionID: m.SubscriptionId,
 		Meter:      reckoner.Meter{Name: m.Meter},
 		ReceivedAt: fromNanos(m.ReceivedAt), UpdatedAt: fromOptionalNanos(m.UpdatedAt), ReplyTo: m.ReplyTo,
 	}
-	if m.Kind < 0 || m.Kind > 255 || m.MeterType < 0 || m.MeterType > 255 {
-		return e, fmt.Errorf("kind %d or meter_type %d is unknown", m.Kind, m.MeterType)
-	}
-	e.Meter.Type = reckoner.MeterType(m.MeterType)
 	if e.Rules > reckoner.Rules {
 		return e, nil
 	}
+	// Neither number may wrap around into one that is known.
+	if m.Kind < 0 || m.Kind > 255 {
+		return e, fmt.Errorf("kind: unknown %d", m.Kind)
+	}
+	e.Kind = reckoner.Kind(m.Kind)
+	if m.MeterType < 0 || m.MeterType > 255 {
+		return e, fmt.Errorf("meter_type: unknown %d", m.MeterType)
+	}
+	e.Meter.Type = reckoner.MeterType(m.MeterType)
 	if e.Kind == reckoner.Usage {
 		e.UsageTime = fromNanos(m.UsageTime)
 		e.Period = reckoner.Period{Start: fromNanos(m.PeriodStart), End: fromNanos(m.PeriodEnd)}

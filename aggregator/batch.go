@@ -1,0 +1,94 @@
+package aggregator
+
+import (
+	"strconv"
+
+	"reckoner"
+	"reckoner/internal/bus"
+	"reckoner/ledger"
+)
+
+// batch is what a partition decided and has not settled yet.
+type batch struct {
+	layer      *layer
+	entries    []ledger.Entry
+	refusals   []ledger.Refusal
+	dead       []bus.Record
+	verdicts   []reckoner.Verdict
+	checkpoint ledger.Checkpoint // after the last record of the batch
+	records    int
+	bytes      int // of keys and values
+}
+
+func newBatch(below view, from ledger.Checkpoint) *batch {
+	return &batch{layer: newLayer(below), checkpoint: from}
+}
+
+// add takes the effect of the record at the checkpoint, and moves the checkpoint past it.
+func (b *batch) add(rec *Record, f *effect) {
+	c := &b.checkpoint
+	if f.entry != nil {
+		b.entries = append(b.entries, *f.entry)
+		c.Entries++
+		e := f.entry
+		c.EntriesDigest += ledger.RowDigest(e.Position, e.Outcome, e.Quantity, e.AccountID, e.EventID)
+		c.Rules = max(c.Rules, e.Rules)
+	} else {
+		b.refusals = append(b.refusals, *f.refusal)
+		c.Refusals++
+		r := f.refusal
+		c.RefusalsDigest += ledger.RowDigest(r.Position, r.Outcome, reckoner.Quantity{}, r.AccountID, r.EventID)
+		c.Rules = max(c.Rules, r.Rules)
+	}
+	if f.dead {
+		b.dead = append(b.dead, deadLetter(rec, f.refusal))
+	}
+	if f.verdict != nil {
+		b.verdicts = append(b.verdicts, *f.verdict)
+	}
+	c.Next = rec.Offset + 1
+	c.RecordHash = ledger.RecordHash(rec.Key, rec.Value)
+	b.records++
+	b.bytes += len(rec.Key) + len(rec.Value)
+}
+
+// appendTo adds the batch's rows to an insert that may gather several partitions.
+func (b *batch) appendTo(rows *ledger.Batch) {
+	rows.Entries = append(rows.Entries, b.entries...)
+	rows.Refusals = append(rows.Refusals, b.refusals...)
+	for _, t := range b.layer.totals {
+		rows.Totals = append(rows.Totals, t)
+	}
+	rows.Checkpoints = append(rows.Checkpoints, b.checkpoint)
+}
+
+// The headers of a dead letter.
+const (
+	headerReason   = "reckoner-reason"
+	headerPosition = "reckoner-position" // log/partition/offset.index
+	headerTime     = "reckoner-time"     // the record's own, RFC 3339
+)
+
+// deadLetter returns the copy of a record that goes to the dead letter topic: its key, its bytes and its headers, and
+// why and from where. The same record always gives the same copy.
+func deadLetter(rec *Record, r *ledger.Refusal) bus.Record {
+	headers := append([]bus.Header(nil), rec.Headers...)
+	headers = append(headers,
+		bus.Header{Key: headerReason, Value: []byte(r.Reason)},
+		bus.Header{Key: headerPosition, Value: []byte(r.Position.String())},
+		bus.Header{Key: headerTime, Value: rec.Time.UTC().AppendFormat(nil, "2006-01-02T15:04:05.000Z07:00")},
+	)
+	return bus.Record{Key: rec.Key, Value: rec.Value, Headers: headers}
+}
+
+// GapError says that a log does not continue where the state ends. Nothing is ever skipped: the partition stops.
+type GapError struct {
+	Partition int32
+	Want, Got int64
+}
+
+// Error names the offsets and the remedy.
+func (e *GapError) Error() string {
+	return "partition " + strconv.Itoa(int(e.Partition)) + ": the next record has offset " + strconv.FormatInt(e.Got, 10) +
+		" where " + strconv.FormatInt(e.Want, 10) + " was due; the topic must be neither compacted nor written in transactions"
+}

@@ -1,0 +1,106 @@
+package aggregator
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+)
+
+// flusher is the one inserter of a process: it gathers what the partitions decided into one insert per table, one
+// flush at a time. Those who wait ride the next.
+type flusher struct {
+	budget  *budget
+	order   commitOrder
+	now     func() time.Time
+	settled func(all []sealed, started time.Time) // told of every flush that went through
+	drain   time.Duration                         // bound of the last flush
+
+	mu         sync.Mutex
+	partitions []*partition
+}
+
+// join adds a partition to the flushes.
+func (f *flusher) join(p *partition) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.partitions = append(f.partitions, p)
+}
+
+// joined returns a partition that joined, or nil.
+func (f *flusher) joined(number int32) *partition {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.partitions {
+		if p.machine.number == number {
+			return p
+		}
+	}
+	return nil
+}
+
+// run flushes whenever a flush is due. When done is closed it flushes what is left, bounded in time, and returns; when
+// ctx ends it returns at once, with nil: what was not settled must be abandoned either way. An error means that going
+// on could not be right.
+func (f *flusher) run(ctx context.Context, done <-chan struct{}) error {
+	for {
+		wait := f.budget.due(f.now())
+		if wait == 0 {
+			if err := f.flush(ctx); err != nil {
+				return ended(ctx, err)
+			}
+			continue
+		}
+		select {
+		case <-after(wait):
+		case <-f.budget.changed:
+		case <-ctx.Done():
+			return nil
+		case <-done:
+			last, cancel := context.WithTimeout(ctx, f.drain)
+			defer cancel()
+			return ended(last, f.flush(last))
+		}
+	}
+}
+
+// ended returns nil for an error that only says that ctx ended.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil && !errors.Is(err, errState) {
+		return nil
+	}
+	return err
+}
+
+// after returns a channel that is ready after a time, never when it is negative.
+func after(wait time.Duration) <-chan time.Time {
+	if wait < 0 {
+		return nil
+	}
+	return time.After(wait)
+}
+
+// flush takes what every partition has decided through the commit order.
+func (f *flusher) flush(ctx context.Context) error {
+	started := f.now()
+	// Before sealing: what is decided in between is sealed too and only counted again, never forgotten.
+	f.budget.take(started)
+	f.mu.Lock()
+	partitions := slices.Clone(f.partitions)
+	f.mu.Unlock()
+	var all []sealed
+	for _, p := range partitions {
+		if b := p.seal(); b != nil {
+			all = append(all, sealed{p, b})
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	if err := f.order.run(ctx, all); err != nil {
+		return err
+	}
+	f.settled(all, started)
+	return nil
+}

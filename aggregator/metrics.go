@@ -1,0 +1,102 @@
+package aggregator
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"reckoner"
+)
+
+type metrics struct {
+	events     *prometheus.CounterVec
+	batch      prometheus.Histogram
+	flush      prometheus.Histogram
+	offset     *prometheus.GaugeVec
+	lag        *prometheus.GaugeVec
+	assigned   prometheus.Gauge
+	retries    *prometheus.CounterVec
+	restored   *prometheus.CounterVec
+	unanswered prometheus.Counter
+	unreported prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "reckoner_aggregator_events_total",
+			Help: "Events decided, by outcome. An event that is decided again after a crash or a rebalance counts again here, never in the ledger.",
+		}, []string{"outcome"}),
+		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "reckoner_aggregator_flush_records", Help: "Records in one flush, over all partitions of the process.",
+			Buckets: prometheus.ExponentialBuckets(1, 4, 10),
+		}),
+		flush: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "reckoner_aggregator_flush_seconds", Help: "Time of one flush, from sealing to settled state.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 16),
+		}),
+		offset: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "reckoner_aggregator_next_offset", Help: "Next offset to decide, as far as the ledger holds everything before it.",
+		}, []string{"partition"}),
+		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "reckoner_aggregator_lag_records", Help: "Records in the partition that are not in the ledger yet.",
+		}, []string{"partition"}),
+		assigned: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "reckoner_aggregator_assigned_partitions", Help: "Partitions that this process works on.",
+		}),
+		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "reckoner_aggregator_retries_total", Help: "Attempts that failed and were made again, by what was attempted.",
+		}, []string{"step"}),
+		restored: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "reckoner_aggregator_restored_rows_total", Help: "Rows read from the ledger to rebuild a lost state.",
+		}, []string{"partition"}),
+		unanswered: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "reckoner_aggregator_unpublished_outcomes_total", Help: "Awaited outcomes that could not be published in time. They are in the ledger.",
+		}),
+		unreported: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "reckoner_aggregator_group_commit_failures_total", Help: "Offsets that could not be told to the group. Only lag tools miss them.",
+		}),
+	}
+	for _, o := range reckoner.Outcomes() {
+		m.events.WithLabelValues(o.String())
+	}
+	reg.MustRegister(m.events, m.batch, m.flush, m.offset, m.lag, m.assigned, m.retries, m.restored, m.unanswered, m.unreported)
+	return m
+}
+
+func (m *metrics) decided(t *tally) {
+	for o, n := range t.outcomes {
+		if n > 0 {
+			m.events.WithLabelValues(reckoner.Outcome(o).String()).Add(float64(n))
+		}
+	}
+}
+
+func (m *metrics) flushed(records int, took time.Duration) {
+	m.batch.Observe(float64(records))
+	m.flush.Observe(took.Seconds())
+}
+
+// position shows what is known of a partition; unknown is not shown as 0.
+func (m *metrics) position(p *PartitionStatus) {
+	if p.Next < 0 {
+		return
+	}
+	label := strconv.Itoa(int(p.Partition))
+	m.offset.WithLabelValues(label).Set(float64(p.Next))
+	if p.LogNext >= 0 {
+		m.lag.WithLabelValues(label).Set(float64(p.Lag()))
+	}
+}
+
+func (m *metrics) restoring(partition int32, rows int) {
+	m.restored.WithLabelValues(strconv.Itoa(int(partition))).Add(float64(rows))
+}
+
+// released forgets the gauges of partitions that another process works on now.
+func (m *metrics) released() {
+	m.offset.Reset()
+	m.lag.Reset()
+	m.assigned.Set(0)
+}

@@ -1,0 +1,183 @@
+package aggregator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"reckoner"
+	"reckoner/ledger"
+)
+
+// restoreRows is how many rows are held in memory before they go to the store being built.
+const restoreRows = 20_000
+
+// restore rebuilds a partition's state from the ledger's entries and refusals below a checkpoint, beside the place
+// where it belongs, and moves it there when it is whole: a half-built state is never found. Rows from the checkpoint
+// on may be half a batch and are not read; totals are never read, they follow from the entries.
+func (s *starter) restore(ctx context.Context, to ledger.Checkpoint) (*store, error) {
+	dir := s.path(to.Partition)
+	building := dir + ".building"
+	if err := os.RemoveAll(building); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o750); err != nil {
+		return nil, err
+	}
+	st, err := createStore(building, s.log, to.Partition, s.options)
+	if err != nil {
+		return nil, err
+	}
+	r := &restoration{
+		starter: s, store: st, layer: newLayer(st), want: to,
+		machine: machine{log: s.log, number: to.Partition, partitionOf: s.of},
+		got:     ledger.Checkpoint{Log: to.Log, Partition: to.Partition, Next: to.Next, Rules: to.Rules, RecordHash: to.RecordHash},
+	}
+	if err := errors.Join(r.run(ctx), st.close()); err != nil {
+		return nil, fmt.Errorf("restore partition %d: %w", to.Partition, err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, err
+	}
+	if err := os.Rename(building, dir); err != nil {
+		return nil, err
+	}
+	if err := syncDir(filepath.Dir(dir)); err != nil {
+		return nil, err
+	}
+	return openStore(dir, s.log, to.Partition, s.options)
+}
+
+// restoration is a state being rebuilt.
+type restoration struct {
+	*starter
+	machine   machine
+	store     *store
+	layer     *layer
+	got, want ledger.Checkpoint
+	rows      int
+}
+
+func (r *restoration) run(ctx context.Context) error {
+	if r.want.Next > 0 {
+		for e, err := range r.restorer.Entries(ctx, r.want.Log, r.want.Partition, r.want.Next) {
+			if err != nil {
+				return fmt.Errorf("read entries: %w", err)
+			}
+			if err := r.entry(&e); err != nil {
+				return fmt.Errorf("entry at %s: %w", e.Position, err)
+			}
+		}
+		for f, err := range r.restorer.Refusals(ctx, r.want.Log, r.want.Partition, r.want.Next) {
+			if err != nil {
+				return fmt.Errorf("read refusals: %w", err)
+			}
+			if err := r.refusal(&f); err != nil {
+				return fmt.Errorf("refusal at %s: %w", f.Position, err)
+			}
+		}
+	}
+	if r.got != r.want {
+		return fmt.Errorf("%w (checkpoint %+v, rows %+v)", ErrLedgerMismatch, r.want, r.got)
+	}
+	return r.store.commit(r.layer, r.want, r.log)
+}
+
+// entry does to the state what deciding the event did.
+func (r *restoration) entry(e *ledger.Entry) error {
+	r.got.Entries++
+	r.got.EntriesDigest += ledger.RowDigest(e.Position, e.Outcome, e.Quantity, e.AccountID, e.EventID)
+	key := ledger.TotalKey{
+		AccountID: e.AccountID, SubscriptionID: e.SubscriptionID, Meter: e.Meter, MeterType: e.MeterType,
+		Period: e.Period, Bucket: e.Bucket,
+	}
+	m := memory{fingerprint: e.Fingerprint, outcome: e.Outcome, quantity: e.Quantity}
+	switch e.Kind {
+	case reckoner.Usage:
+		if err := r.machine.addUsage(r.layer, e.Position, &key, e.UsageTime, e.Quantity); err != nil {
+			return err
+		}
+		m.counted = &counted{total: key, typ: e.Type, time: e.UsageTime}
+		if err := r.keepReverted(e, &m); err != nil {
+			return err
+		}
+	case reckoner.Revert:
+		if err := r.revert(e, &key); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("unknown kind %d", e.Kind)
+	}
+	r.layer.memories[string(r.machine.keys.id(e.AccountID, e.Kind, e.EventID))] = m
+	return r.more()
+}
+
+// keepReverted is for a ledger that yields an account's entries in another order than the log's: it never happens, and
+// would silently undo a revert.
+func (r *restoration) keepReverted(e *ledger.Entry, m *memory) error {
+	was, found, err := r.layer.memory(r.machine.keys.id(e.AccountID, e.Kind, e.EventID))
+	if err != nil {
+		return err
+	}
+	if found {
+		return fmt.Errorf("id %q of account %s counted twice (%s, %s)", e.EventID, e.AccountID, was.outcome, m.outcome)
+	}
+	return nil
+}
+
+func (r *restoration) revert(e *ledger.Entry, key *ledger.TotalKey) error {
+	usage, found, err := r.layer.memory(r.machine.keys.id(e.AccountID, reckoner.Usage, e.UsageID))
+	if err != nil {
+		return err
+	}
+	if !found || usage.counted == nil || usage.counted.reverted {
+		return fmt.Errorf("reverts usage %q, which no entry before it can be", e.UsageID)
+	}
+	if err := r.machine.subtract(r.layer, e.Position, key, e.Quantity); err != nil {
+		return err
+	}
+	r.machine.markReverted(r.layer, e.AccountID, e.UsageID, usage)
+	return nil
+}
+
+// refusal remembers the ids whose first event was refused.
+func (r *restoration) refusal(f *ledger.Refusal) error {
+	r.got.Refusals++
+	r.got.RefusalsDigest += ledger.RowDigest(f.Position, f.Outcome, reckoner.Quantity{}, f.AccountID, f.EventID)
+	switch f.Outcome {
+	case reckoner.LimitExceeded, reckoner.AlreadyReverted, reckoner.UnknownUsage, reckoner.ExceedsUsage, reckoner.NotRevertable:
+		key := r.machine.keys.id(f.AccountID, f.Kind, f.EventID)
+		r.layer.memories[string(key)] = memory{fingerprint: f.Fingerprint, outcome: f.Outcome}
+	case reckoner.Duplicate, reckoner.Conflict, reckoner.Misrouted, reckoner.Undecodable:
+		// These left no memory.
+	case reckoner.Applied, reckoner.Clipped, reckoner.Reverted:
+		return fmt.Errorf("outcome %s is not a refusal", f.Outcome)
+	default:
+		return fmt.Errorf("unknown outcome %d", f.Outcome)
+	}
+	return r.more()
+}
+
+// more moves what piled up into the store, without a sync: only the last commit counts.
+func (r *restoration) more() error {
+	if r.rows++; r.rows%restoreRows != 0 {
+		return nil
+	}
+	if err := r.store.load(r.layer); err != nil {
+		return err
+	}
+	r.layer = newLayer(r.store)
+	r.metrics.restoring(r.want.Partition, restoreRows)
+	r.slog.Info("restoring", "partition", r.want.Partition, "rows", r.rows, "of", r.want.Entries+r.want.Refusals)
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

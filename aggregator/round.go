@@ -1,0 +1,191 @@
+package aggregator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"reckoner"
+	"reckoner/internal/bus"
+	"reckoner/internal/wire"
+	"reckoner/ledger"
+)
+
+// round is the work of one generation.
+type round struct {
+	*Aggregator
+	generation Generation
+	budget     *budget
+	flusher    *flusher
+}
+
+func (a *Aggregator) newRound(g Generation) *round {
+	b := newBudget(a.o.Limits)
+	r := &round{Aggregator: a, generation: g, budget: b}
+	r.flusher = &flusher{
+		budget: b, now: time.Now, drain: a.o.DrainTimeout, settled: r.settled,
+		order: commitOrder{
+			write: r.write, bury: r.bury, answer: r.answer, settle: (*partition).settle, report: r.report, at: a.o.At,
+		},
+	}
+	return r
+}
+
+// work opens a partition and decides its records until ctx ends. What stops the partition is told, and tried again:
+// seldom when only a person can mend it. An error is fatal to the process.
+func (r *round) work(ctx context.Context, number int32) error {
+	wait := r.backoff()
+	for {
+		err := r.consume(ctx, number, wait)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if errors.Is(err, errState) {
+			return err
+		}
+		pause := wait.NextBackOff()
+		if final(err) {
+			pause = r.o.BackoffMax
+		}
+		r.status.fail(number, err)
+		r.metrics.retries.WithLabelValues("consume").Inc()
+		r.o.Slog.Error("partition stopped", "partition", number, "error", err, "again_in", pause)
+		if !sleep(ctx, pause) {
+			return nil
+		}
+	}
+}
+
+// consume opens a partition and decides its records until something fails.
+func (r *round) consume(ctx context.Context, number int32, wait *backoff.ExponentialBackOff) error {
+	p := r.flusher.joined(number)
+	if p == nil {
+		var err error
+		if p, err = r.partition(ctx, number); err != nil {
+			return err
+		}
+		r.status.opened(number, p.next())
+		r.flusher.join(p)
+	}
+	reader, err := r.o.Source.Open(ctx, number, p.next())
+	if err != nil {
+		return fmt.Errorf("open the log: %w", err)
+	}
+	for {
+		if err := r.budget.wait(ctx); err != nil {
+			return err
+		}
+		recs, next, err := reader.Fetch(ctx)
+		if err != nil {
+			if ctx.Err() == nil && retryable(err) {
+				r.status.fail(number, err) // the reader paces itself
+				continue
+			}
+			return err
+		}
+		t, err := p.decide(recs)
+		r.budget.add(&t, time.Now())
+		r.metrics.decided(&t)
+		if err != nil {
+			return err
+		}
+		wait.Reset()
+		r.status.seen(number, next)
+	}
+}
+
+// write inserts until it can. The batch may be stored in part after a failure, or twice: its rows are keyed.
+func (r *round) write(ctx context.Context, rows *ledger.Batch) error {
+	return r.retry(ctx, "insert", func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, r.o.WriteTimeout)
+		defer cancel()
+		return r.o.Ledger.Write(ctx, rows)
+	}, ledger.Permanent)
+}
+
+func (r *round) bury(ctx context.Context, dead []bus.Record) error {
+	return r.retry(ctx, "dead letter", func(ctx context.Context) error {
+		return r.o.Publisher.Produce(ctx, bus.TopicDeadLetter, dead)
+	}, func(err error) bool { var large *bus.TooLargeError; return errors.As(err, &large) })
+}
+
+// retry tries until it works, a failure is permanent, or ctx ends.
+func (r *round) retry(ctx context.Context, what string, try func(context.Context) error, permanent func(error) bool) error {
+	for wait := r.backoff(); ; {
+		err := try(ctx)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return errors.Join(ctx.Err(), err)
+		}
+		if permanent(err) {
+			return err
+		}
+		pause := wait.NextBackOff()
+		r.metrics.retries.WithLabelValues(what).Inc()
+		r.status.failAll(fmt.Errorf("%s: %w", what, err))
+		r.o.Slog.Warn("attempt failed", "step", what, "error", err, "again_in", pause)
+		if !sleep(ctx, pause) {
+			return errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+// answer publishes outcomes for those who wait. Who misses one is told that the event is stored, and can read on.
+func (r *round) answer(ctx context.Context, verdicts []reckoner.Verdict) {
+	ctx, cancel := context.WithTimeout(ctx, r.o.AnswerTimeout)
+	defer cancel()
+	recs := make([]bus.Record, 0, len(verdicts))
+	for i := range verdicts {
+		value, err := wire.EncodeVerdict(&verdicts[i])
+		if err != nil {
+			r.o.Slog.Error("outcome cannot be published", "position", verdicts[i].Position, "error", err)
+			continue
+		}
+		recs = append(recs, bus.Record{Key: []byte(verdicts[i].AccountID), Value: value})
+	}
+	if err := r.o.Publisher.Produce(ctx, bus.TopicOutcomes, recs); err != nil {
+		r.metrics.unanswered.Add(float64(len(recs)))
+		r.o.Slog.Warn("outcomes not published", "outcomes", len(recs), "error", err)
+	}
+}
+
+func (r *round) report(ctx context.Context, next map[int]int64) {
+	ctx, cancel := context.WithTimeout(ctx, r.o.AnswerTimeout)
+	defer cancel()
+	if err := r.generation.Commit(ctx, next); err != nil {
+		r.metrics.unreported.Inc()
+		r.o.Slog.Debug("group offset not committed", "error", err)
+	}
+}
+
+func (r *round) settled(all []sealed, started time.Time) {
+	records := 0
+	for _, s := range all {
+		records += s.batch.records
+		r.status.settled(s.batch.checkpoint)
+	}
+	r.metrics.flushed(records, time.Since(started))
+}
+
+func (r *round) backoff() *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval, b.MaxInterval = r.o.BackoffMin, r.o.BackoffMax
+	return b
+}
+
+// sleep waits, and reports whether ctx is still going on.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

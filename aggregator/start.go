@@ -1,0 +1,152 @@
+package aggregator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"reckoner/internal/bus"
+	"reckoner/ledger"
+)
+
+// The reasons why a partition does not start. Each is final until someone acts; its text names the remedy.
+var (
+	// ErrLedgerBehind says that the local state holds more than the ledger: an older ledger was restored from a backup.
+	ErrLedgerBehind = errors.New("the ledger is behind the local state, as after restoring an old backup: write its rows again with `reckoner replay`")
+	// ErrLogTruncated says that records which the ledger does not hold are gone from the log.
+	ErrLogTruncated = errors.New("the log no longer reaches back to the checkpoint: records between them are lost to this log; restore the topic, or register a new log with `reckoner migrate --new-log`")
+	// ErrLogShort says that the log ends before the checkpoint.
+	ErrLogShort = errors.New("the log ends before the ledger's checkpoint, as after a topic was deleted and created again: register it with `reckoner migrate --new-log`")
+	// ErrLogChanged says that the record before the checkpoint is not the one that was counted.
+	ErrLogChanged = errors.New("the log holds another record before the checkpoint than the one that was counted, as after a topic was deleted and created again: register it with `reckoner migrate --new-log`")
+	// ErrLedgerMismatch says that the ledger's rows are not those that its checkpoint counts.
+	ErrLedgerMismatch = errors.New("the ledger's rows do not match its checkpoint: see `reckoner verify`, write them again with `reckoner replay`")
+)
+
+// starter opens partitions by the start rule of the design: go on from the local state when the ledger has all of it
+// and the log reaches it; else rebuild it from the ledger; never skip, never guess.
+type starter struct {
+	dir      string // of all states of this log
+	log      ledger.Log
+	of       Partitioner
+	source   Source
+	restorer ledger.Restorer
+	options  storeOptions
+	metrics  *metrics
+	slog     *slog.Logger
+}
+
+func (s *starter) path(partition int32) string {
+	return filepath.Join(s.dir, fmt.Sprintf("log-%d", s.log.Number), fmt.Sprintf("partition-%04d", partition))
+}
+
+// facts are what the ledger and the log say about a partition.
+type facts struct {
+	known       ledger.Checkpoint // the ledger's; its zero value at the beginning
+	first, next int64             // what the log holds
+}
+
+// gather asks the ledger and the log, and holds one against the other: when the log is not the one that was counted,
+// nothing else may be believed.
+func (s *starter) gather(ctx context.Context, number int32) (facts, error) {
+	known, have, err := s.restorer.Checkpoint(ctx, s.log.Number, number)
+	if err != nil {
+		return facts{}, fmt.Errorf("read the checkpoint: %w", err)
+	}
+	if !have {
+		known = ledger.Checkpoint{Log: s.log.Number, Partition: number}
+	}
+	first, next, err := s.source.Offsets(ctx, number)
+	if err != nil {
+		return facts{}, fmt.Errorf("read the log's offsets: %w", err)
+	}
+	f := facts{known: known, first: first, next: next}
+	return f, s.held(ctx, known, f)
+}
+
+// start opens one partition. Errors of the log or the ledger that may pass are returned as they are.
+func (s *starter) start(ctx context.Context, number int32) (*partition, error) {
+	f, err := s.gather(ctx, number)
+	if err != nil {
+		return nil, err
+	}
+	st, err := openStore(s.path(number), s.log, number, s.options)
+	if err == nil {
+		if err = s.usable(ctx, st.checkpoint, f); err == nil {
+			return newPartition(s.log, number, s.of, st), nil
+		}
+		err = errors.Join(err, st.close())
+	}
+	if !errors.Is(err, errNoState) {
+		return nil, err
+	}
+	if f.known.Next < f.first {
+		return nil, fmt.Errorf("%w (checkpoint %d, the log begins at %d)", ErrLogTruncated, f.known.Next, f.first)
+	}
+	if f.known.Next > 0 {
+		s.slog.Warn("local state is not usable, restoring it from the ledger", "partition", number, "reason", err)
+	}
+	if st, err = s.restore(ctx, f.known); err != nil {
+		return nil, err
+	}
+	return newPartition(s.log, number, s.of, st), nil
+}
+
+// check holds a state that stayed open between two generations to the same rule. Nothing may be on its way.
+func (s *starter) check(ctx context.Context, p *partition) error {
+	f, err := s.gather(ctx, p.machine.number)
+	if err != nil {
+		return err
+	}
+	return s.usable(ctx, p.settled, f)
+}
+
+// usable returns nil when the partition may go on from a local state, errNoState when the state must be restored from
+// the ledger, or why the partition must stop.
+func (s *starter) usable(ctx context.Context, c ledger.Checkpoint, f facts) error {
+	switch {
+	case c.Next > f.known.Next:
+		return fmt.Errorf("%w (state %d, ledger %d)", ErrLedgerBehind, c.Next, f.known.Next)
+	case c.Next < f.first:
+		return fmt.Errorf("%w: it is behind the log's begin (state %d, log from %d)", errNoState, c.Next, f.first)
+	case c.Next == f.known.Next && c != f.known:
+		return fmt.Errorf("%w (state %+v, ledger %+v)", ErrLedgerMismatch, c, f.known)
+	}
+	return s.held(ctx, c, f)
+}
+
+// held holds the log against a checkpoint: it must reach it, and the record before it must be the one that was
+// counted, as far as the log still has it.
+func (s *starter) held(ctx context.Context, c ledger.Checkpoint, f facts) error {
+	if c.Next > f.next {
+		return fmt.Errorf("%w (checkpoint %d, the log ends before %d)", ErrLogShort, c.Next, f.next)
+	}
+	if c.Next-1 < f.first {
+		return nil
+	}
+	rec, err := s.source.Record(ctx, c.Partition, c.Next-1)
+	if err != nil {
+		return fmt.Errorf("read the record before the checkpoint: %w", err)
+	}
+	if h := ledger.RecordHash(rec.Key, rec.Value); h != c.RecordHash {
+		return fmt.Errorf("%w (offset %d, hash %x, counted %x)", ErrLogChanged, rec.Offset, h, c.RecordHash)
+	}
+	return nil
+}
+
+// final reports whether an error stops a partition until someone acts. It is tried again all the same, seldom.
+func final(err error) bool {
+	for _, known := range [...]error{
+		ErrLedgerBehind, ErrLogTruncated, ErrLogShort, ErrLogChanged, ErrLedgerMismatch, ErrNewerRules, ledger.ErrSchema,
+	} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	var gap *GapError
+	var missing *bus.GapError
+	var beyond *bus.OutOfRangeError
+	return errors.As(err, &gap) || errors.As(err, &missing) || errors.As(err, &beyond)
+}
