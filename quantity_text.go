@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/bits"
 	"strconv"
+	"strings"
 )
 
 // maxExponent bounds the exponent that ParseQuantity reads: beyond it no quantity fits, and none is below a
@@ -26,12 +27,11 @@ func ParseQuantity(s string) (Quantity, error) {
 	return q, nil
 }
 
-// number is a scanned decimal: digits × 10^exp, digits without leading or trailing zeros.
+// number is a scanned decimal: the digits of whole and then of fraction, read as one integer, × 10^exp.
 type number struct {
-	neg    bool
-	digits string
-	split  string // the digits after the point, when both sides hold some
-	exp    int
+	neg             bool
+	whole, fraction string
+	exp             int
 }
 
 // scanNumber follows the grammar of RFC 8259, section 6.
@@ -65,7 +65,7 @@ func scanNumber(s string) (number, error) {
 	if i != len(s) {
 		return n, ErrQuantitySyntax
 	}
-	n.digits, n.split = whole, fraction
+	n.whole, n.fraction = whole, fraction
 	n.exp -= len(fraction)
 	return n, nil
 }
@@ -97,48 +97,47 @@ func skipDigits(s string, i int) int {
 	return i
 }
 
+// quantity judges precision before range, so that of a number with too many digits it names the fault that the
+// producer can mend.
 func (n number) quantity() (Quantity, error) {
-	var hi, lo uint64
-	zeros := 0 // zeros read and not yet multiplied in: trailing ones cost neither range nor precision
-	seen := false
-	for _, part := range [2]string{n.digits, n.split} {
-		for i := range len(part) {
-			d := uint64(part[i] - '0')
-			if d == 0 {
-				if seen {
-					zeros++
-				}
-				continue
-			}
-			var ok bool
-			if hi, lo, ok = shift10(hi, lo, zeros+1, d); !ok {
-				return Quantity{}, ErrQuantityRange
-			}
-			seen, zeros = true, 0
-		}
-	}
-	if !seen {
+	n = n.trimmed()
+	if n.whole == "" && n.fraction == "" {
 		return Quantity{}, nil
 	}
-	exp := n.exp + zeros + Decimals
-	if exp < 0 {
+	n.exp += Decimals
+	if n.exp < 0 {
 		return Quantity{}, ErrQuantityPrecision
 	}
-	if exp > maxExponent {
+	if n.exp > maxExponent {
 		return Quantity{}, ErrQuantityRange
 	}
-	hi, lo, ok := shift10(hi, lo, exp, 0)
-	if !ok {
+	var hi, lo uint64
+	ok := true
+	for _, part := range [2]string{n.whole, n.fraction} {
+		for i := range len(part) {
+			if hi, lo, ok = shift10(hi, lo, 1, uint64(part[i]-'0')); !ok {
+				return Quantity{}, ErrQuantityRange
+			}
+		}
+	}
+	if hi, lo, ok = shift10(hi, lo, n.exp, 0); !ok {
 		return Quantity{}, ErrQuantityRange
 	}
 	return signed(n.neg, hi, lo), nil
 }
 
+// trimmed moves trailing zeros into the exponent: they cost neither range nor precision.
+func (n number) trimmed() number {
+	all := len(n.whole) + len(n.fraction)
+	if n.fraction = strings.TrimRight(n.fraction, "0"); n.fraction == "" {
+		n.whole = strings.TrimRight(n.whole, "0")
+	}
+	n.exp += all - len(n.whole) - len(n.fraction)
+	return n
+}
+
 // shift10 returns v × 10^places + digit, and whether it is within the range of Quantity.
 func shift10(hi, lo uint64, places int, digit uint64) (uint64, uint64, bool) {
-	if places > maxExponent {
-		return 0, 0, false
-	}
 	for range places {
 		over, h := bits.Mul64(hi, 10)
 		carry, l := bits.Mul64(lo, 10)
@@ -148,10 +147,9 @@ func shift10(hi, lo uint64, places int, digit uint64) (uint64, uint64, bool) {
 		}
 		hi, lo = h, l
 	}
-	var c uint64
-	lo, c = bits.Add64(lo, digit, 0)
-	hi += c
-	return hi, lo, hi < limitHi || hi == limitHi && lo < limitLo
+	lo, c := bits.Add64(lo, digit, 0)
+	hi, over := bits.Add64(hi, 0, c) // 2^128 would wrap to 0 here
+	return hi, lo, over == 0 && (hi < limitHi || hi == limitHi && lo < limitLo)
 }
 
 // String returns the canonical text: no exponent, no trailing zeros, no point without decimals ("12.5", "-0.001").
