@@ -60,6 +60,7 @@ type Aggregator struct {
 
 	mu      sync.Mutex
 	open    map[int32]*partition // states stay open across generations
+	onDisk  map[int32]int64      // states that are not open, with their next offset
 	working bool                 // within a generation
 }
 
@@ -81,13 +82,15 @@ func New(o Options) (*Aggregator, error) {
 	}
 	m := newMetrics(o.Registerer)
 	cache := pebble.NewCache(o.CacheBytes)
-	return &Aggregator{
+	a := &Aggregator{
 		o: o, metrics: m, cache: cache, lock: lock, open: make(map[int32]*partition), status: newStatus(m),
 		starter: &starter{
 			dir: o.Dir, log: o.Log, of: o.Partitioner, source: o.Source, restorer: o.Ledger,
 			options: storeOptions{cache: cache, log: o.Slog}, metrics: m, slog: o.Slog,
 		},
-	}, nil
+	}
+	a.onDisk = a.starter.find()
+	return a, nil
 }
 
 // Run works until ctx ends, then finishes what is decided and leaves the group. It returns nil after an orderly stop,
@@ -174,6 +177,7 @@ func (a *Aggregator) release(keep []int32) error {
 	var errs []error
 	for number, p := range a.open {
 		if !slices.Contains(keep, number) {
+			a.onDisk[number] = p.settledNext()
 			errs = append(errs, p.close())
 			delete(a.open, number)
 		}
@@ -211,6 +215,7 @@ func (a *Aggregator) partition(ctx context.Context, number int32) (*partition, e
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.open[number] = p
+	delete(a.onDisk, number)
 	return p, nil
 }
 

@@ -45,6 +45,13 @@ func (p *partition) next() int64 {
 	return p.pending.checkpoint.Next
 }
 
+// settledNext is the offset before which everything is part of the durable state.
+func (p *partition) settledNext() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.settled.Next
+}
+
 // decide decides records in order and adds them to the pending batch. An error stops at the record that it is about;
 // those before it are decided. A gap and newer rules are found before anything changes; after any other error the
 // partition is torn: nothing more of it is written, and it must be abandoned.

@@ -39,8 +39,10 @@ type starter struct {
 }
 
 func (s *starter) path(partition int32) string {
-	return filepath.Join(s.dir, fmt.Sprintf("log-%d", s.log.Number), fmt.Sprintf("partition-%04d", partition))
+	return filepath.Join(s.dir, fmt.Sprintf("log-%d", s.log.Number), fmt.Sprintf(partitionDir, partition))
 }
+
+const partitionDir = "partition-%04d"
 
 // facts are what the ledger and the log say about a partition.
 type facts struct {
