@@ -71,6 +71,7 @@ func (c *Client) EnsureTopics(ctx context.Context, specs []TopicSpec) error {
 }
 
 func (c *Client) create(ctx context.Context, specs []TopicSpec) error {
+	c.transport.CloseIdleConnections() // and with them what was known of the cluster, which may be two seconds old
 	existing, err := c.Topics(ctx)
 	if err != nil {
 		return err
