@@ -121,11 +121,17 @@ func (e *Event) Validate() error {
 	if !IsUUID(e.AccountID) {
 		return fmt.Errorf("account_id: %q is not a lower-case UUID", clip(e.AccountID))
 	}
+	if e.ReceivedAt.IsZero() || e.ReceivedAt.Equal(MinTime) { // the log has no absent time: it reads as 0
+		return errors.New("received_at: missing")
+	}
 	if !StorableTime(e.ReceivedAt) {
 		return fmt.Errorf("received_at: %s is outside 1970 to 2199", e.ReceivedAt)
 	}
 	if !e.UpdatedAt.IsZero() && !StorableTime(e.UpdatedAt) {
 		return fmt.Errorf("updated_at: %s is outside 1970 to 2199", e.UpdatedAt)
+	}
+	if t := e.Written.UsageTime; !t.IsZero() && !StorableTime(t) {
+		return fmt.Errorf("usage_time: %s, as written, is outside 1970 to 2199", t)
 	}
 	if err := e.validTexts(); err != nil {
 		return err
@@ -197,6 +203,9 @@ func (e *Event) validTexts() error {
 		if i > 0 && e.Metadata[i-1].Key >= l.Key {
 			return fmt.Errorf("metadata: key %q is out of order or repeated", clip(l.Key))
 		}
+		if len(l.Key) > MaxTextBytes || len(l.Value) > MaxTextBytes {
+			return fmt.Errorf("metadata: key %q or its value is longer than %d bytes", clip(l.Key), MaxTextBytes)
+		}
 	}
 	return nil
 }
@@ -207,6 +216,9 @@ func validID(field, id string) error {
 		return fmt.Errorf("%s: missing", field)
 	case len(id) > MaxIDBytes:
 		return fmt.Errorf("%s: longer than %d bytes", field, MaxIDBytes)
+	case CanonicalID(id) != id:
+		// Else one id in two cases would be two ids, and counted twice.
+		return fmt.Errorf("%s: %q is a UUID, but not in lower case", field, id)
 	}
 	return nil
 }
