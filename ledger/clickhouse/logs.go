@@ -1,0 +1,86 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+
+	ch "github.com/ClickHouse/clickhouse-go/v2"
+
+	"reckoner/ledger"
+)
+
+// CurrentLog implements ledger.Logs.
+func (l *Ledger) CurrentLog(ctx context.Context) (ledger.Log, error) {
+	log, exists, err := l.readLog(ctx, 0)
+	if err == nil && !exists {
+		err = ledger.ErrNoLog
+	}
+	return log, err
+}
+
+// RegisterLog implements ledger.Logs. Of two registrations of one number that race with different values both are
+// kept, and from then on each reader gets ErrLogMismatch: nobody goes on with a log that another reads differently.
+func (l *Ledger) RegisterLog(ctx context.Context, log ledger.Log) error {
+	if log.Number == 0 || log.Topic == "" || log.Partitions < 1 {
+		return fmt.Errorf("register log %d of topic %q with %d partitions: numbers and partitions start at 1, a topic has a name",
+			log.Number, log.Topic, log.Partitions)
+	}
+	stored, exists, err := l.readLog(ctx, log.Number)
+	if err != nil {
+		return err
+	}
+	if exists {
+		return sameLog(stored, log)
+	}
+	err = l.conn.Exec(ch.Context(ctx, ch.WithSettings(insertSettings())), l.queries.logRegister,
+		ch.Named("number", log.Number), ch.Named("topic", log.Topic), ch.Named("partitions", log.Partitions),
+		ch.Named("registered_at", log.RegisteredAt.UnixNano()))
+	if err != nil {
+		return fmt.Errorf("register log %d: %w", log.Number, explain(err))
+	}
+	if stored, _, err = l.readLog(ctx, log.Number); err != nil {
+		return err
+	}
+	return sameLog(stored, log)
+}
+
+// readLog returns the log of a number, 0 meaning the newest.
+func (l *Ledger) readLog(ctx context.Context, number uint32) (ledger.Log, bool, error) {
+	if err := l.syncReplicas(ctx); err != nil {
+		return ledger.Log{}, false, err
+	}
+	rows, err := l.conn.Query(ctx, l.queries.logs, ch.Named("number", number))
+	if err != nil {
+		return ledger.Log{}, false, fmt.Errorf("read logs: %w", explain(err))
+	}
+	defer rows.Close()
+	var found []ledger.Log
+	for rows.Next() {
+		var log ledger.Log
+		if err := rows.Scan(&log.Number, &log.Topic, &log.Partitions, &log.RegisteredAt); err != nil {
+			return ledger.Log{}, false, fmt.Errorf("read logs: %w", err)
+		}
+		found = append(found, log)
+	}
+	if err := rows.Err(); err != nil {
+		return ledger.Log{}, false, fmt.Errorf("read logs: %w", explain(err))
+	}
+	switch len(found) {
+	case 0:
+		return ledger.Log{}, false, nil
+	case 1:
+		return found[0], true, nil
+	default:
+		return ledger.Log{}, false, fmt.Errorf("%w: log %d is registered %d times with different values; delete the wrong "+
+			"rows of the table logs", ledger.ErrLogMismatch, found[0].Number, len(found))
+	}
+}
+
+func sameLog(stored, wanted ledger.Log) error {
+	if stored.Topic == wanted.Topic && stored.Partitions == wanted.Partitions {
+		return nil
+	}
+	return fmt.Errorf("%w: log %d is registered as topic %s with %d partitions, not %s with %d: "+
+		"a topic that was changed needs a new log (`reckoner migrate --new-log`)", ledger.ErrLogMismatch, stored.Number,
+		stored.Topic, stored.Partitions, wanted.Topic, wanted.Partitions)
+}

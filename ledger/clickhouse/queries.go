@@ -1,0 +1,53 @@
+package clickhouse
+
+import (
+	"embed"
+	"fmt"
+	"strings"
+)
+
+//go:embed queries/*.sql
+var queryFiles embed.FS
+
+// queries are the texts of queries/*.sql.
+type queries struct {
+	migrationsApplied, migrationRecord                             string
+	insertEntries, insertRefusals, insertTotals, insertCheckpoints string
+	checkpoint, restoreEntries, restoreRefusals, audit             string
+	logs, logRegister, transactions, usageSources, debited         string
+}
+
+func loadQueries() (queries, error) {
+	var q queries
+	for name, text := range map[string]*string{
+		"migrations_applied": &q.migrationsApplied,
+		"migration_record":   &q.migrationRecord,
+		"insert_entries":     &q.insertEntries,
+		"insert_refusals":    &q.insertRefusals,
+		"insert_totals":      &q.insertTotals,
+		"insert_checkpoints": &q.insertCheckpoints,
+		"checkpoint":         &q.checkpoint,
+		"restore_entries":    &q.restoreEntries,
+		"restore_refusals":   &q.restoreRefusals,
+		"audit":              &q.audit,
+		"logs":               &q.logs,
+		"log_register":       &q.logRegister,
+		"transactions":       &q.transactions,
+		"usage_sources":      &q.usageSources,
+		"debited":            &q.debited,
+	} {
+		var err error
+		if *text, err = query(name); err != nil {
+			return q, err
+		}
+	}
+	return q, nil
+}
+
+func query(name string) (string, error) {
+	b, err := queryFiles.ReadFile("queries/" + name + ".sql")
+	if err != nil {
+		return "", fmt.Errorf("query %s: %w", name, err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}

@@ -1,0 +1,1 @@
+INSERT INTO refusals (`log`, `partition`, `offset`, `index`, account_id, organization_id, project_id, subscription_id, meter, meter_type, event_id, kind, type, usage_id, requested, outcome, reason, usage_time, received_at, source, fingerprint, rules)

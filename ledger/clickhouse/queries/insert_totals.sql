@@ -1,0 +1,1 @@
+INSERT INTO totals (account_id, subscription_id, meter, meter_type, period_start, period_end, bucket, quantity, events, reverts, first_use, last_use, reading_log, reading_partition, reading_offset, reading_index, `log`, `partition`, `offset`, `index`)

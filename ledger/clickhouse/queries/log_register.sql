@@ -1,0 +1,2 @@
+INSERT INTO logs (`number`, topic, partitions, registered_at)
+SELECT {number:UInt32}, {topic:String}, {partitions:Int32}, fromUnixTimestamp64Nano({registered_at:Int64}, 'UTC')

@@ -1,0 +1,4 @@
+SELECT `number`, topic, partitions, registered_at
+FROM logs FINAL
+WHERE `number` = {number:UInt32} OR {number:UInt32} = 0 AND `number` = (SELECT max(`number`) FROM logs)
+ORDER BY topic, partitions

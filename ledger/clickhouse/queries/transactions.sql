@@ -1,0 +1,16 @@
+SELECT
+    `log`, `partition`, `offset`, `index`, account_id, organization_id, project_id, subscription_id,
+    toString(meter) AS meter, toUInt8(meter_type) AS meter_type, event_id, toUInt8(kind) AS kind, toString(type) AS type,
+    usage_id, toString(quantity) AS quantity, toString(requested) AS requested, toUInt8(outcome) AS outcome,
+    period_start, period_end, bucket, usage_time, received_at, updated_at, toString(source) AS source, description,
+    user_id, customer_id, metadata_keys, metadata_values, metadata_json, toString(usage_limit) AS usage_limit,
+    fingerprint, rules
+FROM entries FINAL
+WHERE account_id = {account_id:String}
+    AND usage_time >= fromUnixTimestamp64Nano({from:Int64}, 'UTC')
+    AND usage_time <= fromUnixTimestamp64Nano({to:Int64}, 'UTC')
+    AND (NOT {after:Bool} OR (toUnixTimestamp64Nano(usage_time), `log`, `offset`, `index`)
+        < ({after_time:Int64}, {after_log:UInt32}, {after_offset:Int64}, {after_index:Int32}))
+ORDER BY usage_time DESC, `log` DESC, `offset` DESC, `index` DESC
+LIMIT {limit:UInt64}
+SETTINGS do_not_merge_across_partitions_select_final = 1

@@ -1,0 +1,103 @@
+package clickhouse
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+
+	ch "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"reckoner/ledger"
+)
+
+// Checkpoint implements ledger.Restorer. On a cluster it first waits until every replica holds what was acknowledged,
+// so that the reads of the restore that follows are of that state or a newer one.
+func (l *Ledger) Checkpoint(ctx context.Context, log uint32, partition int32) (ledger.Checkpoint, bool, error) {
+	if err := l.syncReplicas(ctx); err != nil {
+		return ledger.Checkpoint{}, false, err
+	}
+	c := ledger.Checkpoint{Log: log, Partition: partition}
+	var next uint64
+	err := l.conn.QueryRow(ctx, l.queries.checkpoint, ch.Named("log", log), ch.Named("partition", partition)).
+		Scan(&next, &c.Entries, &c.Refusals, &c.EntriesDigest, &c.RefusalsDigest, &c.Rules, &c.RecordHash)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return ledger.Checkpoint{}, false, nil
+	case err != nil:
+		return ledger.Checkpoint{}, false, fmt.Errorf("read checkpoint %d/%d: %w", log, partition, explain(err))
+	}
+	c.Next = int64(next)
+	return c, true, nil
+}
+
+// Entries implements ledger.Restorer. Rows are streamed: memory is bounded by a few blocks.
+func (l *Ledger) Entries(ctx context.Context, log uint32, partition int32, below int64) iter.Seq2[ledger.Entry, error] {
+	var row entryRow
+	return stream(ctx, l, l.queries.restoreEntries, row.scan, restoreArgs(log, partition, below)...)
+}
+
+// Refusals implements ledger.Restorer.
+func (l *Ledger) Refusals(ctx context.Context, log uint32, partition int32, below int64) iter.Seq2[ledger.Refusal, error] {
+	var row refusalRow
+	return stream(ctx, l, l.queries.restoreRefusals, row.scan, restoreArgs(log, partition, below)...)
+}
+
+// Audit computes, from the rows themselves, the counts and digests that a checkpoint at an offset has to carry. Its
+// Rules and RecordHash are 0: the rows do not hold them.
+func (l *Ledger) Audit(ctx context.Context, log uint32, partition int32, below int64) (ledger.Checkpoint, error) {
+	c := ledger.Checkpoint{Log: log, Partition: partition, Next: below}
+	err := l.conn.QueryRow(ctx, l.queries.audit, restoreArgs(log, partition, below)...).
+		Scan(&c.Entries, &c.Refusals, &c.EntriesDigest, &c.RefusalsDigest)
+	if err != nil {
+		return ledger.Checkpoint{}, fmt.Errorf("audit %d/%d below %d: %w", log, partition, below, explain(err))
+	}
+	return c, nil
+}
+
+func restoreArgs(log uint32, partition int32, below int64) []any {
+	return []any{ch.Named("log", log), ch.Named("partition", partition), ch.Named("below", below)}
+}
+
+func (l *Ledger) syncReplicas(ctx context.Context) error {
+	if l.schema.cluster == "" {
+		return nil
+	}
+	text, err := query("sync_replicas")
+	if err != nil {
+		return err
+	}
+	return l.run(ctx, migration{name: "sync_replicas", text: text})
+}
+
+// stream yields the rows of a query as they arrive and ends after the first error. A consumer that stops early
+// cancels the query.
+func stream[T any](ctx context.Context, l *Ledger, sql string, scan func(driver.Rows) (T, error), args ...any) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		ctx, cancel := context.WithCancel(ctx)
+		rows, err := l.conn.Query(ctx, sql, args...)
+		if err != nil {
+			cancel()
+			yield(none, explain(err))
+			return
+		}
+		defer rows.Close()
+		defer cancel() // before Close, which else reads the rest
+		for rows.Next() {
+			v, err := scan(rows)
+			if err != nil {
+				yield(none, err)
+				return
+			}
+			if !yield(v, nil) {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(none, explain(err))
+		}
+	}
+}

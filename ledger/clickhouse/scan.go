@@ -1,0 +1,103 @@
+package clickhouse
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"reckoner"
+	"reckoner/ledger"
+)
+
+// entryRow scans the columns of restore_entries.sql and transactions.sql.
+type entryRow struct {
+	entry                    ledger.Entry
+	meterType, kind, outcome uint8
+	quantity                 string
+	requested, limit         *string
+	updatedAt                *time.Time
+	keys, values             []string
+	json                     []bool
+	fingerprint              []byte
+}
+
+func (r *entryRow) scan(rows driver.Rows) (ledger.Entry, error) {
+	*r = entryRow{}
+	e := &r.entry
+	err := rows.Scan(&e.Position.Log, &e.Position.Partition, &e.Position.Offset, &e.Position.Index, &e.AccountID,
+		&e.OrganizationID, &e.ProjectID, &e.SubscriptionID, &e.Meter, &r.meterType, &e.EventID, &r.kind, &e.Type,
+		&e.UsageID, &r.quantity, &r.requested, &r.outcome, &e.Period.Start, &e.Period.End, &e.Bucket, &e.UsageTime,
+		&e.ReceivedAt, &r.updatedAt, &e.Source, &e.Description, &e.UserID, &e.CustomerID, &r.keys, &r.values, &r.json,
+		&r.limit, &r.fingerprint, &e.Rules)
+	if err != nil {
+		return ledger.Entry{}, fmt.Errorf("read entry: %w", err)
+	}
+	e.MeterType, e.Kind, e.Outcome = reckoner.MeterType(r.meterType), reckoner.Kind(r.kind), reckoner.Outcome(r.outcome)
+	if r.updatedAt != nil {
+		e.UpdatedAt = *r.updatedAt
+	}
+	copy(e.Fingerprint[:], r.fingerprint)
+	q, err := reckoner.ParseQuantity(r.quantity)
+	var err2, err3, err4 error
+	e.Quantity = q
+	e.Requested, err2 = parseOptional(r.requested)
+	e.Limit, err3 = parseOptional(r.limit)
+	e.Metadata, err4 = zip(r.keys, r.values, r.json)
+	if err := errors.Join(err, err2, err3, err4); err != nil {
+		return ledger.Entry{}, fmt.Errorf("read entry %s: %w", e.Position, err)
+	}
+	return *e, nil
+}
+
+// refusalRow scans the columns of restore_refusals.sql.
+type refusalRow struct {
+	refusal                  ledger.Refusal
+	meterType, kind, outcome uint8
+	requested                *string
+	usageTime                *time.Time
+	fingerprint              []byte
+}
+
+func (r *refusalRow) scan(rows driver.Rows) (ledger.Refusal, error) {
+	*r = refusalRow{}
+	f := &r.refusal
+	err := rows.Scan(&f.Position.Log, &f.Position.Partition, &f.Position.Offset, &f.Position.Index, &f.AccountID,
+		&f.OrganizationID, &f.ProjectID, &f.SubscriptionID, &f.Meter, &r.meterType, &f.EventID, &r.kind, &f.Type,
+		&f.UsageID, &r.requested, &r.outcome, &f.Reason, &r.usageTime, &f.ReceivedAt, &f.Source, &r.fingerprint, &f.Rules)
+	if err != nil {
+		return ledger.Refusal{}, fmt.Errorf("read refusal: %w", err)
+	}
+	f.MeterType, f.Kind, f.Outcome = reckoner.MeterType(r.meterType), reckoner.Kind(r.kind), reckoner.Outcome(r.outcome)
+	if r.usageTime != nil {
+		f.UsageTime = *r.usageTime
+	}
+	copy(f.Fingerprint[:], r.fingerprint)
+	if f.Requested, err = parseOptional(r.requested); err != nil {
+		return ledger.Refusal{}, fmt.Errorf("read refusal %s: %w", f.Position, err)
+	}
+	return *f, nil
+}
+
+func parseOptional(text *string) (*reckoner.Quantity, error) {
+	if text == nil {
+		return nil, nil
+	}
+	q, err := reckoner.ParseQuantity(*text)
+	return &q, err
+}
+
+func zip(keys, values []string, json []bool) ([]reckoner.Label, error) {
+	if len(keys) != len(values) || len(keys) != len(json) {
+		return nil, fmt.Errorf("metadata: %d keys, %d values, %d marks", len(keys), len(values), len(json))
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	labels := make([]reckoner.Label, len(keys))
+	for i := range keys {
+		labels[i] = reckoner.Label{Key: keys[i], Value: values[i], JSON: json[i]}
+	}
+	return labels, nil
+}

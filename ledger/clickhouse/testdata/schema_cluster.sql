@@ -1,0 +1,263 @@
+-- 0000_schema
+CREATE TABLE IF NOT EXISTS schema_migrations ON CLUSTER 'main'
+(
+    `version` UInt32,
+    `name` String,
+    `checksum` String,
+    `applied_at` DateTime64(3, 'UTC')
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/all', '{shard}_{replica}')
+ORDER BY (`version`, `checksum`)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, replicated_deduplication_window = 0;
+
+-- 0001_ledger
+CREATE TABLE IF NOT EXISTS entries_local ON CLUSTER 'main'
+(
+    `log` UInt32 CODEC(ZSTD(1)),
+    `partition` Int32 CODEC(ZSTD(1)),
+    `offset` Int64 CODEC(ZSTD(1)),
+    `index` Int32 CODEC(ZSTD(1)),
+    `account_id` String CODEC(ZSTD(1)),
+    `organization_id` String CODEC(ZSTD(1)),
+    `project_id` String CODEC(ZSTD(1)),
+    `subscription_id` String CODEC(ZSTD(1)),
+    `meter` LowCardinality(String),
+    `meter_type` Enum8('' = 0, 'interval' = 1, 'total' = 2, 'rate' = 3),
+    `event_id` String CODEC(ZSTD(1)),
+    `kind` Enum8('' = 0, 'usage' = 1, 'revert' = 2),
+    `type` LowCardinality(String),
+    `usage_id` String CODEC(ZSTD(1)),
+    `quantity` Decimal(38, 3) CODEC(ZSTD(1)),
+    `requested` Nullable(Decimal(38, 3)) CODEC(ZSTD(1)),
+    `outcome` Enum8('applied' = 1, 'clipped' = 2, 'duplicate' = 3, 'conflict' = 4, 'limit_exceeded' = 5, 'reverted' = 6,
+        'already_reverted' = 7, 'unknown_usage' = 8, 'exceeds_usage' = 9, 'not_revertable' = 10, 'misrouted' = 11, 'undecodable' = 12),
+    `period_start` DateTime64(9, 'UTC') CODEC(ZSTD(1)),
+    `period_end` DateTime64(9, 'UTC') CODEC(ZSTD(1)),
+    `bucket` DateTime64(0, 'UTC') CODEC(ZSTD(1)),
+    `usage_time` DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    `received_at` DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    `updated_at` Nullable(DateTime64(9, 'UTC')) CODEC(ZSTD(1)),
+    `source` LowCardinality(String),
+    `description` String CODEC(ZSTD(1)),
+    `user_id` String CODEC(ZSTD(1)),
+    `customer_id` String CODEC(ZSTD(1)),
+    `metadata_keys` Array(String) CODEC(ZSTD(1)),
+    `metadata_values` Array(String) CODEC(ZSTD(1)),
+    `metadata_json` Array(Bool) CODEC(ZSTD(1)),
+    `usage_limit` Nullable(Decimal(38, 3)) CODEC(ZSTD(1)),
+    `fingerprint` FixedString(16),
+    `rules` UInt32 CODEC(ZSTD(1)),
+    INDEX offset_range `offset` TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
+PARTITION BY toYYYYMM(received_at)
+PRIMARY KEY (`log`, `partition`, account_id, event_id)
+ORDER BY (`log`, `partition`, account_id, event_id, `offset`, `index`)
+SETTINGS index_granularity = 2048, fsync_after_insert = 1, fsync_part_directory = 1, replicated_deduplication_window = 0;
+
+CREATE TABLE IF NOT EXISTS entries ON CLUSTER 'main' AS entries_local
+ENGINE = Distributed('main', 'reckoner', 'entries_local', cityHash64(account_id));
+
+CREATE TABLE IF NOT EXISTS refusals_local ON CLUSTER 'main'
+(
+    `log` UInt32 CODEC(ZSTD(1)),
+    `partition` Int32 CODEC(ZSTD(1)),
+    `offset` Int64 CODEC(ZSTD(1)),
+    `index` Int32 CODEC(ZSTD(1)),
+    `account_id` String CODEC(ZSTD(1)),
+    `organization_id` String CODEC(ZSTD(1)),
+    `project_id` String CODEC(ZSTD(1)),
+    `subscription_id` String CODEC(ZSTD(1)),
+    `meter` LowCardinality(String),
+    `meter_type` Enum8('' = 0, 'interval' = 1, 'total' = 2, 'rate' = 3),
+    `event_id` String CODEC(ZSTD(1)),
+    `kind` Enum8('' = 0, 'usage' = 1, 'revert' = 2),
+    `type` LowCardinality(String),
+    `usage_id` String CODEC(ZSTD(1)),
+    `requested` Nullable(Decimal(38, 3)) CODEC(ZSTD(1)),
+    `outcome` Enum8('applied' = 1, 'clipped' = 2, 'duplicate' = 3, 'conflict' = 4, 'limit_exceeded' = 5, 'reverted' = 6,
+        'already_reverted' = 7, 'unknown_usage' = 8, 'exceeds_usage' = 9, 'not_revertable' = 10, 'misrouted' = 11, 'undecodable' = 12),
+    `reason` String CODEC(ZSTD(1)),
+    `usage_time` Nullable(DateTime64(9, 'UTC')) CODEC(ZSTD(1)),
+    `received_at` DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    `source` LowCardinality(String),
+    `fingerprint` FixedString(16),
+    `rules` UInt32 CODEC(ZSTD(1)),
+    INDEX offset_range `offset` TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
+PARTITION BY toYYYYMM(received_at)
+PRIMARY KEY (`log`, `partition`, account_id, event_id)
+ORDER BY (`log`, `partition`, account_id, event_id, `offset`, `index`)
+SETTINGS index_granularity = 2048, fsync_after_insert = 1, fsync_part_directory = 1, replicated_deduplication_window = 0;
+
+CREATE TABLE IF NOT EXISTS refusals ON CLUSTER 'main' AS refusals_local
+ENGINE = Distributed('main', 'reckoner', 'refusals_local', cityHash64(account_id));
+
+CREATE TABLE IF NOT EXISTS totals_local ON CLUSTER 'main'
+(
+    `account_id` String CODEC(ZSTD(1)),
+    `subscription_id` String CODEC(ZSTD(1)),
+    `meter` LowCardinality(String),
+    `meter_type` Enum8('' = 0, 'interval' = 1, 'total' = 2, 'rate' = 3),
+    `period_start` DateTime64(9, 'UTC') CODEC(ZSTD(1)),
+    `period_end` DateTime64(9, 'UTC') CODEC(ZSTD(1)),
+    `bucket` DateTime64(0, 'UTC') CODEC(Delta, ZSTD(1)),
+    `quantity` Decimal(38, 3) CODEC(ZSTD(1)),
+    `events` UInt64 CODEC(ZSTD(1)),
+    `reverts` UInt64 CODEC(ZSTD(1)),
+    `first_use` DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    `last_use` DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    `reading_log` UInt32 CODEC(ZSTD(1)),
+    `reading_partition` Int32 CODEC(ZSTD(1)),
+    `reading_offset` Int64 CODEC(ZSTD(1)),
+    `reading_index` Int32 CODEC(ZSTD(1)),
+    `log` UInt32 CODEC(ZSTD(1)),
+    `partition` Int32 CODEC(ZSTD(1)),
+    `offset` Int64 CODEC(ZSTD(1)),
+    `index` Int32 CODEC(ZSTD(1)),
+    `version` UInt128 DEFAULT bitOr(bitOr(bitShiftLeft(toUInt128(`log`), 96), bitShiftLeft(toUInt128(`offset`), 32)), toUInt128(`index`)) CODEC(ZSTD(1))
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}', version)
+PRIMARY KEY (account_id, subscription_id, meter)
+ORDER BY (account_id, subscription_id, meter, meter_type, period_start, period_end, bucket)
+SETTINGS index_granularity = 2048, fsync_after_insert = 1, fsync_part_directory = 1, replicated_deduplication_window = 0;
+
+CREATE TABLE IF NOT EXISTS totals ON CLUSTER 'main' AS totals_local
+ENGINE = Distributed('main', 'reckoner', 'totals_local', cityHash64(account_id));
+
+CREATE TABLE IF NOT EXISTS checkpoints ON CLUSTER 'main'
+(
+    `log` UInt32,
+    `partition` Int32,
+    `next_offset` UInt64,
+    `entries` UInt64,
+    `refusals` UInt64,
+    `entries_digest` UInt64,
+    `refusals_digest` UInt64,
+    `rules` UInt32,
+    `record_hash` UInt64
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/all', '{shard}_{replica}', next_offset)
+ORDER BY (`log`, `partition`)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, replicated_deduplication_window = 0;
+
+CREATE TABLE IF NOT EXISTS logs ON CLUSTER 'main'
+(
+    `number` UInt32,
+    `topic` String,
+    `partitions` Int32,
+    `registered_at` DateTime64(9, 'UTC')
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/all', '{shard}_{replica}')
+ORDER BY (`number`, `topic`, `partitions`)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, replicated_deduplication_window = 0;
+
+-- 0002_views
+CREATE OR REPLACE VIEW usage_entries ON CLUSTER 'main' AS
+SELECT
+    account_id, organization_id, project_id, subscription_id, meter, toString(e.meter_type) AS meter_type, event_id,
+    toString(e.kind) AS kind, type, usage_id, quantity, ifNull(e.requested, toDecimal128(0, 3)) AS requested,
+    toString(e.outcome) AS outcome, usage_time, received_at, updated_at, source, description, user_id, customer_id,
+    mapFromArrays(metadata_keys, metadata_values) AS metadata, `log`, `partition`, `offset`, `index`
+FROM entries AS e FINAL;
+
+CREATE OR REPLACE VIEW usage_refusals ON CLUSTER 'main' AS
+SELECT
+    account_id, organization_id, subscription_id, meter, event_id, toString(r.kind) AS kind, type, usage_id,
+    ifNull(r.requested, toDecimal128(0, 3)) AS requested, toString(r.outcome) AS outcome, reason, usage_time,
+    received_at, source, `log`, `partition`, `offset`, `index`
+FROM refusals AS r FINAL;
+
+CREATE OR REPLACE VIEW subscription_usage ON CLUSTER 'main' AS
+SELECT
+    account_id, subscription_id, meter, toString(t.meter_type) AS meter_type, period_start, period_end, bucket,
+    quantity, events
+FROM totals AS t FINAL;
+
+CREATE OR REPLACE VIEW account_usage ON CLUSTER 'main' AS
+SELECT
+    account_id, meter, toString(t.meter_type) AS meter_type, bucket,
+    if(t.meter_type = 'rate', max(level), sum(level)) AS quantity, sum(bucket_events) AS events
+FROM
+(
+    SELECT
+        account_id, subscription_id, meter, meter_type, bucket, multiIf(
+            meter_type = 'interval', sum(quantity),
+            meter_type = 'total', argMax(quantity, (last_use, reading_log, reading_offset, reading_index)),
+            max(quantity)) AS level, sum(events) AS bucket_events
+    FROM totals FINAL
+    GROUP BY account_id, subscription_id, meter, meter_type, bucket
+) AS t
+GROUP BY account_id, meter, t.meter_type, bucket;
+
+CREATE OR REPLACE VIEW subscription_totals ON CLUSTER 'main' AS
+SELECT
+    account_id, subscription_id, meter, toString(t.meter_type) AS meter_type, period_start, period_end,
+    level AS quantity, period_events AS events, period_reverts AS reverts
+FROM
+(
+    SELECT
+        account_id, subscription_id, meter, meter_type, period_start, period_end, multiIf(
+            meter_type = 'interval', sum(quantity),
+            meter_type = 'total', argMax(quantity, (last_use, reading_log, reading_offset, reading_index)),
+            max(quantity)) AS level,
+        sum(events) AS period_events, sum(reverts) AS period_reverts
+    FROM totals FINAL
+    GROUP BY account_id, subscription_id, meter, meter_type, period_start, period_end
+) AS t;
+
+CREATE OR REPLACE VIEW account_period_totals ON CLUSTER 'main' AS
+SELECT
+    account_id, meter, toString(t.meter_type) AS meter_type, period_start, period_end,
+    if(t.meter_type = 'rate', max(level), sum(level)) AS quantity, sum(period_events) AS events,
+    sum(period_reverts) AS reverts
+FROM
+(
+    SELECT
+        account_id, subscription_id, meter, meter_type, period_start, period_end, multiIf(
+            meter_type = 'interval', sum(quantity),
+            meter_type = 'total', argMax(quantity, (last_use, reading_log, reading_offset, reading_index)),
+            max(quantity)) AS level,
+        sum(events) AS period_events, sum(reverts) AS period_reverts
+    FROM totals FINAL
+    GROUP BY account_id, subscription_id, meter, meter_type, period_start, period_end
+) AS t
+GROUP BY account_id, meter, t.meter_type, period_start, period_end;
+
+CREATE OR REPLACE VIEW account_totals ON CLUSTER 'main' AS
+SELECT
+    account_id, meter, toString(t.meter_type) AS meter_type,
+    if(t.meter_type = 'rate', max(level), sum(level)) AS quantity, sum(all_events) AS events,
+    sum(all_reverts) AS reverts, min(first) AS first_use, max(last) AS last_use
+FROM
+(
+    SELECT
+        account_id, subscription_id, meter, meter_type, multiIf(
+            meter_type = 'interval', sum(quantity),
+            meter_type = 'total', argMax(quantity, (last_use, reading_log, reading_offset, reading_index)),
+            max(quantity)) AS level, sum(events) AS all_events,
+        sum(reverts) AS all_reverts, min(first_use) AS first, max(last_use) AS last
+    FROM totals FINAL
+    GROUP BY account_id, subscription_id, meter, meter_type
+) AS t
+GROUP BY account_id, meter, t.meter_type;
+
+CREATE OR REPLACE VIEW account_digests ON CLUSTER 'main' AS
+SELECT account_id, period_start, count() AS entries, sum(
+    reinterpretAsUInt64(substring(SHA256(concat(toString(e.kind), ':', toString(e.quantity), ':', e.event_id)), 1, 8))) AS digest
+FROM entries AS e FINAL
+GROUP BY account_id, period_start;
+
+-- create_database
+CREATE DATABASE IF NOT EXISTS `reckoner` ON CLUSTER 'main';
+
+-- sync_replicas
+SYSTEM SYNC REPLICA ON CLUSTER 'main' `reckoner`.checkpoints LIGHTWEIGHT;
+
+SYSTEM SYNC REPLICA ON CLUSTER 'main' `reckoner`.logs LIGHTWEIGHT;
+
+SYSTEM SYNC REPLICA ON CLUSTER 'main' `reckoner`.entries_local LIGHTWEIGHT;
+
+SYSTEM SYNC REPLICA ON CLUSTER 'main' `reckoner`.refusals_local LIGHTWEIGHT;
+
