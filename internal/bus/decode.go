@@ -48,7 +48,7 @@ func decode(res *kafka.FetchResponse, from int64) ([]Record, error) {
 	if got, ok := controlBatch(res.Records, from); ok {
 		return nil, gap(got)
 	}
-	var recs []Record
+	recs := make([]Record, 0, min(max(res.HighWatermark-from, 0), 4096))
 	var mem slab
 	for want := from; ; {
 		rec, err := res.Records.ReadRecord()

@@ -73,15 +73,15 @@ func TestFetchWaitsForTheFirstRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go func() {
-		if err := c.NewProducer(bus.ProducerOptions{}).Produce(within(t), "t", numbered("k", 0, 1)); err != nil {
-			t.Error(err)
-		}
-	}()
+	p, result := producer(t, c, bus.ProducerOptions{}), make(chan error, 1)
+	go func() { result <- p.Produce(within(t), "t", numbered("k", 0, 1)) }()
 	eventually(t, "the record comes", func() bool {
 		recs, _, err := r.Fetch(within(t), bus.Limits{})
 		return err == nil && len(recs) == 1
 	})
+	if err := <-result; err != nil {
+		t.Error(err)
+	}
 }
 
 func TestFetchEndsWithItsContext(t *testing.T) {
