@@ -14,7 +14,7 @@ type PartitionStatus struct {
 	Partition int32
 	Next      int64     // the ledger holds everything before it; -1 until the first flush or fetch
 	LogNext   int64     // the log ended before it when last seen; -1 when not seen yet
-	Moved     time.Time // when Next last rose, or the partition was assigned
+	Moved     time.Time // when Next last rose, the partition had nothing left to do, or it was assigned
 	Err       error     // the last failure since then; nil when none
 }
 
@@ -68,9 +68,13 @@ func (s *status) opened(number int32, next int64) {
 	s.update(number, func(p *PartitionStatus) { p.Next = next })
 }
 
-// seen notes where the log ends.
+// seen notes where the log ends. Nothing is wrong with a partition that has nothing left to do, and it cannot stall.
 func (s *status) seen(number int32, logNext int64) {
-	s.update(number, func(p *PartitionStatus) { p.LogNext = logNext })
+	s.update(number, func(p *PartitionStatus) {
+		if p.LogNext = logNext; p.Lag() == 0 {
+			p.Moved, p.Err = time.Now(), nil
+		}
+	})
 }
 
 // settled notes progress. It ends a failure.
