@@ -2,6 +2,7 @@ package reckoner_test
 
 import (
 	"encoding/hex"
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -116,6 +117,22 @@ func TestFingerprintHasNoAmbiguity(t *testing.T) {
 					seen[f] = w
 				}
 			}
+		}
+	}
+}
+
+// TestFingerprintTellsAbsentFromZero takes every pair of the smallest amounts and times, and their absence.
+func TestFingerprintTellsAbsentFromZero(t *testing.T) {
+	seen := map[reckoner.Fingerprint]string{}
+	amounts := []*reckoner.Quantity{nil, quantity(reckoner.Thousandths(-1)), {}, quantity(reckoner.Thousandths(1))}
+	for _, amount := range amounts {
+		for _, at := range []time.Time{{}, time.Unix(0, -1), time.Unix(0, 0), time.Unix(0, 1)} {
+			name := fmt.Sprint(amount, at)
+			f := (&reckoner.Event{Kind: reckoner.Usage, Written: reckoner.Written{Quantity: amount, UsageTime: at}}).Fingerprint()
+			if other, ok := seen[f]; ok {
+				t.Errorf("%s and %s share a fingerprint", name, other)
+			}
+			seen[f] = name
 		}
 	}
 }

@@ -133,7 +133,8 @@ func TestQuantityRangeEdges(t *testing.T) {
 			t.Errorf("QuantityFromWords(%d, %d) = %s, %v; want ErrQuantityRange", words.hi, words.lo, q, err)
 		}
 	}
-	for _, b := range []*big.Int{limit(), new(big.Int).Neg(limit()), new(big.Int).Lsh(big.NewInt(1), 127), new(big.Int).Lsh(big.NewInt(-1), 4096)} {
+	two := func(n uint) *big.Int { return new(big.Int).Lsh(big.NewInt(1), n) }
+	for _, b := range []*big.Int{limit(), new(big.Int).Neg(limit()), two(127), two(128), two(192), new(big.Int).Neg(two(4096))} {
 		if q, err := reckoner.QuantityFromBig(b); !errors.Is(err, reckoner.ErrQuantityRange) {
 			t.Errorf("QuantityFromBig of %d bits = %s, %v; want ErrQuantityRange", b.BitLen(), q, err)
 		}

@@ -38,9 +38,13 @@ func TestParseQuantity(t *testing.T) {
 		{in: "100000000000000000000000000000000000", err: reckoner.ErrQuantityRange},
 		{in: "-100000000000000000000000000000000000", err: reckoner.ErrQuantityRange},
 		{in: "340282366920938463463374607431768211456", err: reckoner.ErrQuantityRange}, // 2^128
+		{in: "340282366920938463463374607431768211460", err: reckoner.ErrQuantityRange}, // 2^128 + 4, by a shift alone
+		{in: "340282366920938463463374607431768211.46", err: reckoner.ErrQuantityRange},
 		{in: "1e99", err: reckoner.ErrQuantityRange},
 		{in: "1e999999999999999999999", err: reckoner.ErrQuantityRange},
 		{in: "1e-999999999999999999999", err: reckoner.ErrQuantityPrecision},
+		{in: "1e1073741825", err: reckoner.ErrQuantityRange}, // one more than 2^30
+		{in: "1e-1073741825", err: reckoner.ErrQuantityPrecision},
 		{in: "0.0001", err: reckoner.ErrQuantityPrecision},
 		{in: "1.0005", err: reckoner.ErrQuantityPrecision},
 		{in: "0.3333333333333333333333333333333333333333333333333", err: reckoner.ErrQuantityPrecision},
