@@ -44,6 +44,9 @@ func refused(p reckoner.Position, e *reckoner.Event, fp reckoner.Fingerprint, d 
 		Outcome: d.outcome, Reason: d.reason, UsageTime: e.UsageTime, ReceivedAt: e.ReceivedAt,
 		Source: w.Source, Fingerprint: fp, Rules: e.Rules,
 	}
+	if !row.MeterType.Valid() {
+		row.MeterType = 0 // a revert's is not checked: it counts for the meter of its usage
+	}
 	return effect{refusal: row, verdict: verdict(p, e, &d)}
 }
 
