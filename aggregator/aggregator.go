@@ -175,14 +175,27 @@ func (a *Aggregator) release(keep []int32) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var errs []error
-	for number, p := range a.open {
+	for number := range a.open {
 		if !slices.Contains(keep, number) {
-			a.onDisk[number] = p.settledNext()
-			errs = append(errs, p.close())
-			delete(a.open, number)
+			errs = append(errs, a.closeOpen(number))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// releaseOne closes one state. The others may be in use by their workers.
+func (a *Aggregator) releaseOne(number int32) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.closeOpen(number)
+}
+
+// closeOpen needs mu.
+func (a *Aggregator) closeOpen(number int32) error {
+	p := a.open[number]
+	a.onDisk[number] = p.settledNext()
+	delete(a.open, number)
+	return p.close()
 }
 
 func (a *Aggregator) abandon() {
@@ -204,7 +217,7 @@ func (a *Aggregator) partition(ctx context.Context, number int32) (*partition, e
 		if err := a.starter.check(ctx, p); err == nil || !errors.Is(err, errNoState) {
 			return p, err
 		}
-		if err := a.release(slices.DeleteFunc(a.held(), func(n int32) bool { return n == number })); err != nil {
+		if err := a.releaseOne(number); err != nil {
 			return nil, err
 		}
 	}
@@ -217,17 +230,6 @@ func (a *Aggregator) partition(ctx context.Context, number int32) (*partition, e
 	a.open[number] = p
 	delete(a.onDisk, number)
 	return p, nil
-}
-
-// held returns the partitions whose state is open here.
-func (a *Aggregator) held() []int32 {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	held := make([]int32, 0, len(a.open))
-	for number := range a.open {
-		held = append(held, number)
-	}
-	return held
 }
 
 // Close closes the states and gives the directory back. Run must have returned.
