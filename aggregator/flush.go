@@ -15,7 +15,7 @@ type flusher struct {
 	order   commitOrder
 	now     func() time.Time
 	settled func(all []sealed, started time.Time) // told of every flush that went through
-	drain   time.Duration                         // bound of the last flush
+	drain   time.Duration                         // bound of what is flushed after done
 
 	mu         sync.Mutex
 	partitions []*partition
@@ -40,10 +40,15 @@ func (f *flusher) joined(number int32) *partition {
 	return nil
 }
 
-// run flushes whenever a flush is due. When done is closed it flushes what is left, bounded in time, and returns; when
-// ctx ends it returns at once, with nil: what was not settled must be abandoned either way. An error means that going
-// on could not be right.
+// run flushes whenever a flush is due. When done is closed it finishes the flush that is on its way, flushes what is
+// left, both within the time of drain, and returns; when ctx ends it returns at once, with nil: what was not settled
+// must be abandoned either way. An error means that going on could not be right.
 func (f *flusher) run(ctx context.Context, done <-chan struct{}) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var bound sync.WaitGroup
+	defer bound.Wait()
+	defer cancel()
+	bound.Go(func() { f.bound(ctx, done, cancel) })
 	for {
 		wait := f.budget.due(f.now())
 		if wait == 0 {
@@ -58,10 +63,20 @@ func (f *flusher) run(ctx context.Context, done <-chan struct{}) error {
 		case <-ctx.Done():
 			return nil
 		case <-done:
-			last, cancel := context.WithTimeout(ctx, f.drain)
-			defer cancel()
-			return ended(last, f.flush(last))
+			return ended(ctx, f.flush(ctx))
 		}
+	}
+}
+
+// bound ends the work when the time of drain after done is over. The flush that is on its way at done needs the bound,
+// too: a ledger that is down would hold an orderly stop for ever.
+func (f *flusher) bound(ctx context.Context, done <-chan struct{}, cancel func()) {
+	select {
+	case <-done:
+		if sleep(ctx, f.drain) {
+			cancel()
+		}
+	case <-ctx.Done():
 	}
 }
 
