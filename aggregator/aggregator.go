@@ -163,6 +163,9 @@ func (a *Aggregator) generation(stop, gen context.Context, g Generation) error {
 		flushed <- r.flusher.run(gen, drain)
 	}()
 	err := workers.Wait()
+	if err == nil {
+		<-work.Done() // without partitions nobody waited: the generation goes on all the same
+	}
 	close(drain)
 	err = errors.Join(err, <-flushed)
 	a.abandon()
