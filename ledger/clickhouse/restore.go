@@ -88,11 +88,10 @@ func stream[T any](ctx context.Context, l *Ledger, sql string, scan func(driver.
 		defer cancel() // before Close, which else reads the rest
 		for rows.Next() {
 			v, err := scan(rows)
-			if err != nil {
-				yield(none, err)
-				return
+			if err == nil {
+				err = ctx.Err() // blocks that were read ahead outlive the context
 			}
-			if !yield(v, nil) {
+			if !yield(v, err) || err != nil {
 				return
 			}
 		}
