@@ -66,13 +66,14 @@ func TestBrokerRestarts(t *testing.T) {
 	}
 }
 
-// writeUntil writes 0, 1, 2 … to a partition, each again until it is acknowledged.
+// writeUntil writes 0, 1, 2 … to a partition, each again until it is acknowledged, at no more than one in a millisecond.
 func writeUntil(ctx context.Context, t *testing.T, p *bus.Producer, partition int, acked *atomic.Int64) {
 	for i := int64(0); ctx.Err() == nil; {
 		err := p.ProduceTo(ctx, "t", partition, []bus.Record{record("k", fmt.Sprint(i))})
 		if err == nil {
 			i++
 			acked.Store(i)
+			time.Sleep(time.Millisecond)
 		} else if ctx.Err() == nil && !bus.Retryable(err) {
 			t.Errorf("write %d to %d: %v", i, partition, err)
 			return
