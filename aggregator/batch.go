@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"slices"
 	"strconv"
 
 	"reckoner"
@@ -67,7 +68,11 @@ const (
 	headerReason   = "reckoner-reason"
 	headerPosition = "reckoner-position" // log/partition/offset.index
 	headerTime     = "reckoner-time"     // the record's own, RFC 3339
+	headerOmitted  = "reckoner-omitted"  // in place of contents that are too large for a copy: their bytes
 )
+
+// ownHeaders is how many headers deadLetter appends.
+const ownHeaders = 3
 
 // deadLetter returns the copy of a record that goes to the dead letter topic: its key, its bytes and its headers, and
 // why and from where. The same record always gives the same copy.
@@ -79,6 +84,13 @@ func deadLetter(rec *Record, r *ledger.Refusal) bus.Record {
 		bus.Header{Key: headerTime, Value: rec.Time.UTC().AppendFormat(nil, "2006-01-02T15:04:05.000Z07:00")},
 	)
 	return bus.Record{Key: rec.Key, Value: rec.Value, Headers: headers}
+}
+
+// emptied returns a dead letter without the contents of the record that it copies.
+func emptied(dead bus.Record) bus.Record {
+	own := dead.Headers[len(dead.Headers)-ownHeaders:]
+	headers := append(slices.Clone(own), bus.Header{Key: headerOmitted, Value: strconv.AppendInt(nil, int64(len(dead.Value)), 10)})
+	return bus.Record{Headers: headers}
 }
 
 // GapError says that a log does not continue where the state ends. Nothing is ever skipped: the partition stops.

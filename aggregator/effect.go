@@ -70,10 +70,18 @@ func undecodable(p reckoner.Position, rec *Record, e *reckoner.Event, cause erro
 	row.OrganizationID, row.ProjectID = clip(e.OrganizationID), clip(e.ProjectID)
 	if e.Kind == reckoner.Usage || e.Kind == reckoner.Revert {
 		row.Kind = e.Kind
-		d := refuse(reckoner.Undecodable, "")
-		f.verdict = verdict(p, e, &d)
+		if answerable(e) {
+			d := refuse(reckoner.Undecodable, "")
+			f.verdict = verdict(p, e, &d)
+		}
 	}
 	return f
+}
+
+// answerable reports whether an invalid event may be answered: nobody waits for an address or an id that no event can
+// have, and one that is too large would keep the answers beside it from being published.
+func answerable(e *reckoner.Event) bool {
+	return len(e.ReplyTo) <= reckoner.MaxTextBytes && len(e.ID) <= reckoner.MaxIDBytes && reckoner.IsUUID(e.AccountID)
 }
 
 func verdict(p reckoner.Position, e *reckoner.Event, d *decision) *reckoner.Verdict {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -106,10 +107,21 @@ func (r *round) write(ctx context.Context, rows *ledger.Batch) error {
 	}, ledger.Permanent)
 }
 
+// bury writes dead letters until it can. One that is too large for the topic goes without its contents, which stay in
+// the log at the position that it names: it must not hold the partition, which it would at every start again.
 func (r *round) bury(ctx context.Context, dead []bus.Record) error {
 	return r.retry(ctx, "dead letter", func(ctx context.Context) error {
-		return r.o.Publisher.Produce(ctx, bus.TopicDeadLetter, dead)
-	}, func(err error) bool { var large *bus.TooLargeError; return errors.As(err, &large) })
+		for range len(dead) + 1 {
+			err := r.o.Publisher.Produce(ctx, bus.TopicDeadLetter, dead)
+			large, ok := errors.AsType[*bus.TooLargeError](err)
+			if !ok {
+				return err
+			}
+			dead = slices.Clone(dead)
+			dead[large.Index] = emptied(dead[large.Index])
+		}
+		return errors.New("dead letters are too large even without their contents")
+	}, func(error) bool { return false })
 }
 
 // retry tries until it works, a failure is permanent, or ctx ends.
