@@ -2,7 +2,6 @@ package aggregator
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 )
 
@@ -25,13 +24,13 @@ func (a *Aggregator) Held() map[int]int64 {
 // held; opening it says why.
 func (s *starter) find() map[int32]int64 {
 	found := make(map[int32]int64)
-	dirs, err := os.ReadDir(filepath.Dir(s.path(0)))
+	names, err := s.options.files().List(filepath.Dir(s.path(0)))
 	if err != nil {
 		return found // there is none yet
 	}
-	for _, d := range dirs {
+	for _, name := range names {
 		var number int32
-		if n, err := fmt.Sscanf(d.Name(), partitionDir, &number); n != 1 || err != nil || d.Name() != fmt.Sprintf(partitionDir, number) {
+		if n, err := fmt.Sscanf(name, partitionDir, &number); n != 1 || err != nil || name != fmt.Sprintf(partitionDir, number) {
 			continue
 		}
 		st, err := openStore(s.path(number), s.log, number, s.options)

@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"reckoner"
 	"reckoner/ledger"
@@ -20,10 +21,8 @@ const restoreRows = 20_000
 func (s *starter) restore(ctx context.Context, to ledger.Checkpoint) (*store, error) {
 	dir := s.path(to.Partition)
 	building := dir + ".building"
-	if err := os.RemoveAll(building); err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o750); err != nil {
+	fs := s.options.files()
+	if err := errors.Join(fs.RemoveAll(building), fs.MkdirAll(filepath.Dir(dir), 0o750)); err != nil {
 		return nil, err
 	}
 	st, err := createStore(building, s.log, to.Partition, s.options)
@@ -38,13 +37,7 @@ func (s *starter) restore(ctx context.Context, to ledger.Checkpoint) (*store, er
 	if err := errors.Join(r.run(ctx), st.close()); err != nil {
 		return nil, fmt.Errorf("restore partition %d: %w", to.Partition, err)
 	}
-	if err := os.RemoveAll(dir); err != nil {
-		return nil, err
-	}
-	if err := os.Rename(building, dir); err != nil {
-		return nil, err
-	}
-	if err := syncDir(filepath.Dir(dir)); err != nil {
+	if err := moveState(fs, building, dir); err != nil {
 		return nil, err
 	}
 	return openStore(dir, s.log, to.Partition, s.options)
@@ -174,8 +167,23 @@ func (r *restoration) more() error {
 	return nil
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
+// moveState puts a whole state where it belongs. The mark of a corrupt one goes last: it must not outlive the state it
+// is about, nor go before it.
+func moveState(fs vfs.FS, from, to string) error {
+	if err := fs.RemoveAll(to); err != nil {
+		return err
+	}
+	if err := fs.Rename(from, to); err != nil {
+		return err
+	}
+	if err := syncDir(fs, filepath.Dir(to)); err != nil {
+		return err
+	}
+	return fs.RemoveAll(to + condemned)
+}
+
+func syncDir(fs vfs.FS, dir string) error {
+	d, err := fs.OpenDir(dir)
 	if err != nil {
 		return err
 	}

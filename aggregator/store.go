@@ -7,11 +7,11 @@ import (
 	"hash/crc64"
 	"log/slog"
 	"maps"
-	"os"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"reckoner"
 	"reckoner/ledger"
@@ -24,6 +24,8 @@ var errNoState = errors.New("no usable local state")
 // change together, in one synced batch, or not at all. It is a view.
 type store struct {
 	db         *pebble.DB
+	dir        string
+	options    storeOptions
 	checkpoint ledger.Checkpoint // as of opening
 }
 
@@ -31,6 +33,14 @@ type store struct {
 type storeOptions struct {
 	cache *pebble.Cache
 	log   *slog.Logger
+	fs    vfs.FS // of tests that crash; nil for the disk
+}
+
+func (o storeOptions) files() vfs.FS {
+	if o.fs == nil {
+		return vfs.Default
+	}
+	return o.fs
 }
 
 const (
@@ -41,14 +51,17 @@ const (
 // openStore opens the store in dir. It returns errNoState when there is none, when it belongs to another log, or when
 // it cannot be read; the directory is then left as it was found.
 func openStore(dir string, l ledger.Log, partition int32, o storeOptions) (*store, error) {
-	if _, err := os.Stat(dir); err != nil {
+	if _, err := o.files().Stat(dir); err != nil {
 		return nil, fmt.Errorf("%w in %s: %w", errNoState, dir, err)
+	}
+	if _, err := o.files().Stat(dir + condemned); err == nil {
+		return nil, fmt.Errorf("%w in %s: it was found corrupt", errNoState, dir)
 	}
 	db, err := openPebble(dir, o, true)
 	if err != nil {
 		return nil, fmt.Errorf("%w in %s: %w", errNoState, dir, err)
 	}
-	s := &store{db: db}
+	s := &store{db: db, dir: dir, options: o}
 	if err := s.readMeta(l, partition); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w in %s: %w", errNoState, dir, err), db.Close())
 	}
@@ -61,12 +74,13 @@ func createStore(dir string, l ledger.Log, partition int32, o storeOptions) (*st
 	if err != nil {
 		return nil, fmt.Errorf("create state in %s: %w", dir, err)
 	}
-	return &store{db: db, checkpoint: ledger.Checkpoint{Log: l.Number, Partition: partition}}, nil
+	return &store{db: db, dir: dir, options: o, checkpoint: ledger.Checkpoint{Log: l.Number, Partition: partition}}, nil
 }
 
 func openPebble(dir string, o storeOptions, mustExist bool) (*pebble.DB, error) {
 	opts := &pebble.Options{
 		Cache:              o.cache,
+		FS:                 o.files(),
 		MemTableSize:       memtableBytes,
 		FormatMajorVersion: pebble.FormatNewest,
 		ErrorIfNotExists:   mustExist,
@@ -103,13 +117,32 @@ func (s *store) get(key []byte, parse func([]byte) error) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
+		s.condemn(err)
 		return false, fmt.Errorf("read state: %w", err)
 	}
 	defer func() { _ = closer.Close() }() // it only unpins the block
 	if err := parse(v); err != nil {
+		s.condemn(err)
 		return false, fmt.Errorf("read state, key %x: %w", key, err)
 	}
 	return true, nil
+}
+
+// condemned is the name, after the directory's, of the mark beside a state that was found corrupt.
+const condemned = ".corrupt"
+
+// condemn marks a corrupt state, so that the next process restores it instead of failing on it again.
+func (s *store) condemn(err error) {
+	if !errors.Is(err, errCorrupt) && !pebble.IsCorruptionError(err) {
+		return
+	}
+	mark, err := s.options.files().Create(s.dir+condemned, vfs.WriteCategoryUnspecified)
+	if err == nil {
+		err = errors.Join(mark.Sync(), mark.Close())
+	}
+	if err != nil {
+		s.options.log.Error("corrupt state not marked; remove its directory", "dir", s.dir, "error", err)
+	}
 }
 
 // commit writes a layer and its checkpoint in one batch and returns when it is on disk. After an error it is not known
