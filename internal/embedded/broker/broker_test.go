@@ -111,9 +111,7 @@ func TestStrayBytes(t *testing.T) {
 			if _, err := c.Write([]byte(bytes)); err != nil {
 				t.Fatal(err)
 			}
-			if err := c.(*net.TCPConn).CloseWrite(); err != nil {
-				t.Fatal(err)
-			}
+			_ = c.(*net.TCPConn).CloseWrite() // fails when the broker has ended the connection already
 			if err := c.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
 				t.Fatal(err)
 			}
@@ -145,4 +143,32 @@ func TestCloseTwice(t *testing.T) {
 		c.Close()
 		t.Error("a closed broker listens")
 	}
+}
+
+func TestPauseEndsWithTheBroker(t *testing.T) {
+	b := brokertest.Start(t)
+	pause := b.PauseProduce()
+	c, err := net.Dial("tcp", b.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Write([]byte("\x00\x00\x00\x10\x00\x00\x00\x09\x00\x00\x00\x01\xff\xff\xff\xff\xff\xff\xff\xff")); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); pause.Held() == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the request was not held")
+		}
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.Read(make([]byte, 8)); n != 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a held request got %d bytes, %v", n, err)
+	}
+	pause.Resume()
 }

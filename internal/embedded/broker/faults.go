@@ -2,7 +2,6 @@ package broker
 
 import (
 	"fmt"
-	"sync"
 	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -36,7 +35,7 @@ func (b *Broker) fault(n int, err *kerr.Error) func() {
 	return h.Remove
 }
 
-// Pause holds requests of one kind. It is safe for concurrent use.
+// Pause holds requests of one kind before the broker sees them. It is safe for concurrent use.
 type Pause struct {
 	held    atomic.Int64
 	resumed chan struct{}
@@ -46,30 +45,30 @@ type Pause struct {
 // Held is how many requests the pause has held so far.
 func (p *Pause) Held() int { return int(p.held.Load()) }
 
-// Resume lets the held requests go on, in order of arrival. A second call does nothing.
+// Resume lets the held requests go on; those of one connection keep their order. A second call does nothing.
 func (p *Pause) Resume() { p.resume() }
 
+// hold waits for Resume and returns true, or false when the connection was closed before.
+func (p *Pause) hold(closed <-chan struct{}) bool {
+	select {
+	case <-p.resumed:
+		return true
+	default:
+	}
+	p.held.Add(1)
+	select {
+	case <-p.resumed:
+		return true
+	case <-closed:
+		return false
+	}
+}
+
 // PauseProduce holds every produce request until Resume. Other requests go on.
-func (b *Broker) PauseProduce() *Pause { return b.pause(kmsg.Produce) }
+func (b *Broker) PauseProduce() *Pause { return b.conns.pause(kmsg.Produce.Int16()) }
 
 // PauseFetch does the same to fetch requests.
-func (b *Broker) PauseFetch() *Pause { return b.pause(kmsg.Fetch) }
-
-func (b *Broker) pause(kind kmsg.Key) *Pause {
-	p := &Pause{resumed: make(chan struct{})}
-	p.resume = sync.OnceFunc(func() { close(p.resumed) })
-	b.cluster.ControlKey(kind.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
-		select {
-		case <-p.resumed:
-			b.cluster.DropControl()
-		default:
-			p.held.Add(1)
-			b.cluster.SleepControl(func() { <-p.resumed })
-		}
-		return nil, nil, false
-	})
-	return p
-}
+func (b *Broker) PauseFetch() *Pause { return b.conns.pause(kmsg.Fetch.Int16()) }
 
 // CutConnections closes every client connection. The broker goes on and clients may connect again at once.
 func (b *Broker) CutConnections() { b.conns.cut() }

@@ -4,41 +4,62 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// connections knows every open client connection, so that they can be cut.
+// connections knows every open client connection, so that they can be cut, and which requests are to be held.
 type connections struct {
-	mu   sync.Mutex
-	open map[net.Conn]struct{}
+	mu     sync.Mutex
+	open   map[*guardedConn]struct{}
+	pauses map[int16]*Pause // by request kind
 }
 
-func newConnections() *connections { return &connections{open: make(map[net.Conn]struct{})} }
+func newConnections() *connections {
+	return &connections{open: make(map[*guardedConn]struct{}), pauses: make(map[int16]*Pause)}
+}
 
 func (c *connections) listen(l net.Listener) net.Listener { return &listener{Listener: l, conns: c} }
 
 // cut closes every open connection. Requests in flight on them get no answer, whether they took effect or not.
 func (c *connections) cut() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	for conn := range c.open {
+	open := slices.Collect(maps.Keys(c.open))
+	c.mu.Unlock()
+	for _, conn := range open {
 		_ = conn.Close()
 	}
 }
 
-func (c *connections) add(conn net.Conn) {
+func (c *connections) add(conn *guardedConn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.open[conn] = struct{}{}
 }
 
-func (c *connections) drop(conn net.Conn) {
+func (c *connections) drop(conn *guardedConn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.open, conn)
+}
+
+func (c *connections) pause(kind int16) *Pause {
+	p := &Pause{resumed: make(chan struct{})}
+	p.resume = sync.OnceFunc(func() { close(p.resumed) })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pauses[kind] = p
+	return p
+}
+
+func (c *connections) paused(kind int16) *Pause {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pauses[kind]
 }
 
 type listener struct {
@@ -51,8 +72,10 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.conns.add(conn)
-	return &guardedConn{Conn: conn, conns: l.conns}, nil
+	c := &guardedConn{Conn: conn, conns: l.conns, closed: make(chan struct{})}
+	c.close = sync.OnceFunc(func() { close(c.closed) })
+	l.conns.add(c)
+	return c, nil
 }
 
 // frameBytesMax is Kafka's own default for socket.request.max.bytes.
@@ -63,11 +86,13 @@ const frameBytesMax = 100 << 20
 // be able to end the process.
 type guardedConn struct {
 	net.Conn
-	conns *connections
-	head  [6]byte // length (4 bytes) and kind (2) of the request being read
-	given int     // how much of head the reader has got; it is full while given < len(head)
-	left  int     // bytes of the request behind head that are still to come
-	began bool
+	conns  *connections
+	closed chan struct{}
+	close  func()  // closes closed
+	head   [6]byte // length (4 bytes) and kind (2) of the request being read
+	given  int     // how much of head the reader has got
+	left   int     // bytes of the request behind head that are still to come
+	began  bool    // a head was read
 }
 
 // Read is called by one goroutine at a time.
@@ -103,12 +128,16 @@ func (c *guardedConn) begin() error {
 	if kmsg.RequestForKey(kind) == nil {
 		return fmt.Errorf("request kind %d is unknown", kind)
 	}
+	if p := c.conns.paused(kind); p != nil && !p.hold(c.closed) {
+		return net.ErrClosed
+	}
 	c.given, c.left, c.began = 0, int(size)-2, true
 	return nil
 }
 
 // Close ends the connection.
 func (c *guardedConn) Close() error {
-	c.conns.drop(c.Conn)
+	c.close()
+	c.conns.drop(c)
 	return c.Conn.Close()
 }
