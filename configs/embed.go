@@ -1,0 +1,9 @@
+// Package configs holds the sample files that the binary carries.
+package configs
+
+import _ "embed"
+
+// Catalog is the demo catalog, which `reckoner dev` uses unless it is given another. Nobody changes it.
+//
+//go:embed catalog.yaml
+var Catalog []byte
