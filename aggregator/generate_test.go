@@ -17,7 +17,7 @@ type generator struct {
 	t         testing.TB
 	pick      func(n int) int
 	partition int
-	ids       int
+	ids       int // how many were made up
 	before    []*reckoner.Event
 }
 
@@ -38,15 +38,19 @@ func (g *generator) next(offset int64) generated {
 		return g.misrouted(offset)
 	case n <= 6 && len(g.before) > 0:
 		return g.record(offset, g.again())
-	case n <= 12:
-		return g.record(offset, g.revert())
+	case n <= 11:
+		return g.record(offset, g.made(g.revert()))
 	default:
-		return g.record(offset, g.usage())
+		return g.record(offset, g.made(g.usage()))
 	}
 }
 
-func (g *generator) record(offset int64, e *reckoner.Event) generated {
+func (g *generator) made(e *reckoner.Event) *reckoner.Event {
 	g.before = append(g.before, e)
+	return e
+}
+
+func (g *generator) record(offset int64, e *reckoner.Event) generated {
 	rec := recordOf(g.t, offset, e)
 	rec.Partition = g.partition
 	return generated{rec: rec, e: e}
@@ -54,12 +58,12 @@ func (g *generator) record(offset int64, e *reckoner.Event) generated {
 
 func (g *generator) usage() *reckoner.Event {
 	e := usage(g.account(), g.id(), g.amount())
-	types := []reckoner.MeterType{reckoner.Interval, reckoner.Interval, reckoner.Interval, reckoner.Total, reckoner.Rate}
+	types := []reckoner.MeterType{reckoner.Interval, reckoner.Interval, reckoner.Interval, reckoner.Interval, reckoner.Total, reckoner.Rate}
 	e.Meter = reckoner.Meter{Name: []string{"calls", "storage"}[g.pick(2)], Type: types[g.pick(len(types))]}
-	e.SubscriptionID = []string{"", "s1", "s2"}[g.pick(3)]
+	e.SubscriptionID = []string{"", "s1", "s1", "s2"}[g.pick(4)]
 	e.UsageTime = g.time()
 	e.Period = periodOf(e.UsageTime)
-	if g.pick(2) == 0 && e.SubscriptionID != "" && e.Meter.Type == reckoner.Interval {
+	if g.pick(4) > 0 && e.SubscriptionID != "" && e.Meter.Type == reckoner.Interval {
 		e.Limit = milli(int64(g.pick(12)) * 1000)
 	}
 	if g.pick(3) == 0 {
@@ -115,12 +119,16 @@ func (g *generator) again() *reckoner.Event {
 
 func (g *generator) account() string { return accountIn(g.partition, g.pick(3)) }
 
+// id is mostly one that was never there before; half of them are UUIDs.
 func (g *generator) id() string {
-	if n := g.pick(g.ids + 3); n >= g.ids {
-		return fmt.Sprintf("6f0d0000-0000-4000-8000-00000000000%d", n-g.ids)
-	} else {
-		return fmt.Sprintf("id-%d", n)
+	if len(g.before) > 0 && g.pick(8) == 0 {
+		return g.before[g.pick(len(g.before))].ID
 	}
+	g.ids++
+	if g.ids%2 == 0 {
+		return fmt.Sprintf("id-%d", g.ids)
+	}
+	return fmt.Sprintf("6f0d0000-0000-4000-8000-%012x", g.ids)
 }
 
 func (g *generator) amount() int64 {
@@ -180,9 +188,9 @@ func (g *generator) misrouted(offset int64) generated {
 // happen often: else the tests that draw from it would show little.
 func TestGeneratedRecordsAreWhatTheyClaim(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	g := &generator{t: t, partition: testPartition, ids: 4, pick: rng.IntN}
 	seen := make(map[string]int)
 	for range 20 {
+		g := &generator{t: t, partition: testPartition, pick: rng.IntN}
 		m := newModel(testPartition)
 		for offset := range int64(100) {
 			r := g.next(offset)

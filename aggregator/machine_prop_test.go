@@ -25,7 +25,7 @@ func TestMachineDecidesAsTheModel(t *testing.T) {
 		tr := &trial{t: rt, m: testMachine(), n: newModel(testPartition)}
 		tr.b = newBatch(void{}, ledger.Checkpoint{Log: 1, Partition: testPartition})
 		choose := rapid.IntRange(0, 1<<20)
-		g := &generator{t: t, partition: testPartition, ids: 4, pick: func(n int) int { return choose.Draw(rt, "pick") % n }}
+		g := &generator{t: t, partition: testPartition, pick: func(n int) int { return choose.Draw(rt, "pick") % n }}
 		for offset := range int64(rapid.IntRange(1, 60).Draw(rt, "records")) {
 			tr.step(g.next(offset))
 			if g.pick(10) == 0 { // as when a batch is sealed
