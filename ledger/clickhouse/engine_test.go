@@ -1,59 +1,34 @@
 package clickhouse
 
 import (
-	"context"
+	"flag"
 	"fmt"
 	"os"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"reckoner/internal/embedded/chdb"
+	"reckoner/internal/embedded/chdb/chdbtest"
 )
 
-// engine is the embedded engine that all tests of this package share, each with a database of its own: a process
-// holds one at a time.
-var engine struct {
-	once sync.Once
-	*chdb.Engine
-	err       error
-	databases atomic.Int32
-}
-
+// TestMain lowers rapid's number of runs, unless one is asked for: each run of a property here is a dozen inserts that
+// reach the disk.
 func TestMain(m *testing.M) {
-	status := m.Run()
-	if engine.Engine != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		_ = engine.Close(ctx)
-		cancel()
-	}
-	os.Exit(status)
-}
-
-func startEngine(t testing.TB) *chdb.Engine {
-	t.Helper()
-	engine.once.Do(func() {
-		dir, err := os.MkdirTemp("", "reckoner-ledger-")
-		if err != nil {
-			engine.err = err
-			return
+	flag.Parse()
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "rapid.checks" })
+	if !asked {
+		if err := flag.Set("rapid.checks", "25"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
 		}
-		engine.Engine, engine.err = chdb.Open(context.Background(), chdb.Options{Dir: dir, Library: os.Getenv("RECKONER_LIBCHDB")})
-	})
-	if engine.err != nil {
-		t.Fatalf("open the embedded engine: %v", engine.err)
 	}
-	return engine.Engine
+	os.Exit(m.Run())
 }
 
-// openDatabase returns a ledger on a database that does not exist yet.
+// openDatabase returns a ledger on a database that does not exist yet, in an engine of its own.
 func openDatabase(t testing.TB) *Ledger {
 	t.Helper()
-	l, err := Open(Options{
-		URL:       fmt.Sprintf("http://default@engine/test_%d", engine.databases.Add(1)),
-		Transport: startEngine(t).Transport(),
-	})
+	l, err := Open(Options{URL: "http://default@engine", Transport: chdbtest.Open(t, chdb.Options{Dir: t.TempDir()}).Transport()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,8 +113,21 @@ func text[T any](s *scratch, name string, get func(*T) string) column[T] {
 	return plain(&s.texts, name, "String", get)
 }
 
-func enum[T any, E ~uint8](s *scratch, name string, get func(*T) E) column[T] {
-	return plain(&s.enums, name, "Int8", func(r *T) int8 { return int8(get(r)) })
+// enum refuses what is not between first and last: the server would store a number without a name, and fail to read
+// it back.
+func enum[T any, E ~uint8](s *scratch, name string, first, last E, get func(*T) E) column[T] {
+	return column[T]{name, "Int8", func(dst driver.BatchColumn, rows []T) error {
+		return s.enums.use(len(rows), func(values []int8) error {
+			for i := range rows {
+				v := get(&rows[i])
+				if v < first || v > last {
+					return fmt.Errorf("row %d: %d is unknown", i, v)
+				}
+				values[i] = int8(v)
+			}
+			return dst.Append(values)
+		})
+	}}
 }
 
 func u32[T any](s *scratch, name string, get func(*T) uint32) column[T] {
