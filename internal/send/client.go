@@ -1,0 +1,171 @@
+package send
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	requestTimeout  = 60 * time.Second
+	answerBytesMax  = 64 << 10
+	backoffMin      = 100 * time.Millisecond
+	backoffMax      = 10 * time.Second
+	retryAfterMax   = 60 * time.Second
+	idempotencyName = "Idempotency-Key"
+)
+
+// A client makes one request after the other, each again until it is answered for good.
+type client struct {
+	http       *http.Client
+	base       *url.URL
+	id, secret string
+	retryFor   time.Duration
+	note       func(string) // tells a person why nothing moves
+}
+
+// An answer is the final word of the server about one request.
+type answer struct {
+	status  int
+	code    int // the gRPC code of an error
+	message string
+}
+
+func (a answer) ok() bool { return a.status/100 == 2 }
+
+func (a answer) String() string {
+	if a.message == "" {
+		return fmt.Sprintf("%d %s", a.status, http.StatusText(a.status))
+	}
+	return fmt.Sprintf("%d (code %d): %s", a.status, a.code, a.message)
+}
+
+func newClient(o Options, note func(string)) (*client, error) {
+	base, err := url.Parse(o.URL)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		return nil, fmt.Errorf("the address %q is not a URL like http://127.0.0.1:7400", o.URL)
+	}
+	id, secret, ok := strings.Cut(o.Credential, ":")
+	if !ok || id == "" || secret == "" {
+		return nil, errors.New("the credential is not of the form id:secret")
+	}
+	transport := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: o.Connections, MaxConnsPerHost: o.Connections,
+		IdleConnTimeout: 90 * time.Second, ForceAttemptHTTP2: false,
+	}
+	return &client{
+		http: &http.Client{
+			Transport: transport, Timeout: requestTimeout,
+			// A redirected POST loses its body: show the redirection instead.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		base: base, id: id, secret: secret, retryFor: o.RetryFor, note: note,
+	}, nil
+}
+
+func (c *client) close() { c.http.CloseIdleConnections() }
+
+// post returns the first answer that is final. Its error means that there was none: ctx ended, or the server gave no
+// final answer for as long as retryFor.
+func (c *client) post(ctx context.Context, body []byte, key string, path ...string) (answer, error) {
+	target := c.base.JoinPath(path...).String()
+	var since time.Time
+	for attempt := 0; ; attempt++ {
+		a, wait, err := c.try(ctx, target, key, body)
+		if ctx.Err() != nil {
+			return answer{}, context.Cause(ctx)
+		}
+		if err == nil && !retryable(a.status) {
+			return a, nil
+		}
+		if err == nil {
+			err = errors.New(a.String())
+		}
+		if since.IsZero() {
+			since = time.Now()
+		}
+		if time.Since(since) > c.retryFor {
+			return answer{}, fmt.Errorf("no final answer for %s: %w", c.retryFor, err)
+		}
+		if wait == 0 {
+			wait = backoff(attempt)
+		}
+		c.note(fmt.Sprintf("waiting %s: %v", wait.Round(100*time.Millisecond), err))
+		if err := sleep(ctx, wait); err != nil {
+			return answer{}, err
+		}
+	}
+}
+
+// try makes one attempt. wait is what the server asked for, 0 when it did not.
+func (c *client) try(ctx context.Context, target, key string, body []byte) (a answer, wait time.Duration, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
+	if err != nil {
+		return answer{}, 0, err
+	}
+	req.SetBasicAuth(c.id, c.secret)
+	req.Header.Set("Content-Type", "application/json")
+	if key != "" {
+		req.Header.Set(idempotencyName, key)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return answer{}, 0, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax))
+	if err != nil {
+		return answer{}, 0, fmt.Errorf("read the answer: %w", err)
+	}
+	a = answer{status: resp.StatusCode}
+	var told struct {
+		Code    int    `json:"code"`
+		Message string `json:"message"`
+	}
+	if !a.ok() && json.Unmarshal(data, &told) == nil {
+		a.code, a.message = told.Code, clip(told.Message)
+	}
+	return a, retryAfter(resp.Header.Get("Retry-After"), time.Now()), nil
+}
+
+// retryable reports whether the same request may succeed later. A 501 says that it never will.
+func retryable(status int) bool {
+	return status == http.StatusTooManyRequests || status >= 500 && status != http.StatusNotImplemented
+}
+
+// retryAfter reads the header's two forms, seconds and a date; 0 for anything else.
+func retryAfter(text string, now time.Time) time.Duration {
+	var wait time.Duration
+	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
+		wait = time.Duration(seconds) * time.Second
+	} else if at, err := http.ParseTime(text); err == nil {
+		wait = at.Sub(now)
+	}
+	return min(max(wait, 0), retryAfterMax)
+}
+
+// backoff doubles, with jitter so that the workers do not come back all at once.
+func backoff(attempt int) time.Duration {
+	d := min(backoffMin<<min(attempt, 10), backoffMax)
+	return d/2 + rand.N(d/2)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
