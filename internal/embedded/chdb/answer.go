@@ -45,7 +45,7 @@ func (a *answer) chunk(b []byte, s stats) error {
 			a.held.Write(b)
 			return nil
 		}
-		if err := a.commit(false); err != nil {
+		if err := a.commit(false, len(b)); err != nil {
 			return err
 		}
 	}
@@ -60,7 +60,7 @@ func (a *answer) whole(b []byte, s stats) error {
 		a.held.Write(b)
 		return a.finish()
 	}
-	if err := a.commit(true); err != nil {
+	if err := a.commit(true, len(b)); err != nil {
 		return err
 	}
 	if _, err := a.out.Write(b); err != nil {
@@ -69,8 +69,8 @@ func (a *answer) whole(b []byte, s stats) error {
 	return a.finish()
 }
 
-// commit sends the headers and what was held back.
-func (a *answer) commit(complete bool) (err error) {
+// commit sends the headers and what was held back; `more` bytes follow at least.
+func (a *answer) commit(complete bool, more int) (err error) {
 	h := a.w.Header()
 	h.Set("Content-Type", contentType(a.format))
 	h.Set("X-ClickHouse-Format", a.format)
@@ -82,7 +82,7 @@ func (a *answer) commit(complete bool) (err error) {
 	}
 	a.out = a.w
 	switch {
-	case complete && a.held.Len() == 0 && a.sum.resultRows == 0: // nothing to compress
+	case a.held.Len()+more == 0: // nothing to compress
 	case a.q.packed:
 		a.enc = newBlockWriter(a.w, a.q.method)
 	default:
@@ -110,7 +110,7 @@ func (a *answer) finish() error {
 		if !a.q.packed && a.q.encodings == "" || n == 0 {
 			a.w.Header().Set("Content-Length", strconv.Itoa(n))
 		}
-		if err := a.commit(true); err != nil {
+		if err := a.commit(true, 0); err != nil {
 			return err
 		}
 	}

@@ -18,9 +18,13 @@ type setting struct{ name, value string }
 var serverSettings = [...]setting{
 	{"implicit_select", "0"},
 	{"allow_introspection_functions", "0"},
-	{"storage_file_read_method", "pread"},
 	{"session_timezone", "UTC"},
 }
+
+// plainReads is set after the client's settings, which cannot undo it. The other
+// ways of reading a file keep caches by path, and the data of two inserts may
+// have the same path one after the other.
+const plainReads = ", storage_file_read_method = 'read'"
 
 // conn is one connection of the engine. It runs one query at a time; its owner
 // is whoever took it from the pool.
@@ -54,7 +58,7 @@ func (c *conn) configure(database string, settings []setting) error {
 		}
 		set.WriteString(clause)
 	}
-	return c.do(set.String() + readonly)
+	return c.do(set.String() + plainReads + readonly)
 }
 
 // do runs a statement whose result does not matter.

@@ -175,11 +175,11 @@ func (e *Engine) Close(ctx context.Context) error {
 	if e.closed {
 		return nil
 	}
-	if err := e.pool.shut(ctx); err != nil {
+	if err := e.pool.close(ctx); err != nil {
 		e.killAll()
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		if err := e.pool.shut(last); err != nil {
+		if err := e.pool.close(last); err != nil {
 			return fmt.Errorf("embedded ClickHouse at %s: %d queries do not end; the data is safe, let the process exit", e.options.Dir, e.pool.running())
 		}
 	}

@@ -23,17 +23,18 @@ type pool struct {
 	slots chan struct{} // one for every connection in use
 	queue chan struct{} // one for everyone who waits for a slot
 	wait  time.Duration // how long one waits at most
+	over  chan struct{} // closed when no more queries are taken
 
-	mu     sync.Mutex
-	idle   []*conn // the most recently used last
-	busy   map[*conn]struct{}
-	made   int64
-	closed bool
+	mu   sync.Mutex
+	idle []*conn // the most recently used last
+	busy map[*conn]struct{}
+	made int64
+	shut sync.Once
 }
 
 func newPool(lib *library, args []string, limit, queue int, wait time.Duration) *pool {
 	return &pool{lib: lib, args: args, wait: wait, slots: make(chan struct{}, limit),
-		queue: make(chan struct{}, queue), busy: map[*conn]struct{}{}}
+		queue: make(chan struct{}, queue), over: make(chan struct{}), busy: map[*conn]struct{}{}}
 }
 
 // take waits for a free connection with the configuration asked for. Errors:
@@ -53,6 +54,11 @@ func (p *pool) take(ctx context.Context, database string, settings []setting, fr
 
 func (p *pool) slot(ctx context.Context) error {
 	select {
+	case <-p.over:
+		return errClosing()
+	default:
+	}
+	select {
 	case p.slots <- struct{}{}:
 		return nil
 	default:
@@ -70,6 +76,8 @@ func (p *pool) slot(ctx context.Context) error {
 		return nil
 	case <-patience.C:
 		return exceptionf(codeTooManyQueries, "Too many simultaneous queries. Maximum: %d. Waited %s for one to end", cap(p.slots), p.wait)
+	case <-p.over:
+		return errClosing()
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for a connection of the embedded engine: %w", ctx.Err())
 	}
@@ -79,10 +87,6 @@ func (p *pool) slot(ctx context.Context) error {
 func (p *pool) conn(database string, settings []setting, fresh bool) (*conn, error) {
 	key := configurationKey(database, settings)
 	p.mu.Lock()
-	if p.closed {
-		p.mu.Unlock()
-		return nil, exceptionf(codeAborted, "The embedded engine is closing")
-	}
 	if !fresh {
 		for i := len(p.idle) - 1; i >= 0; i-- {
 			if c := p.idle[i]; c.key == key {
@@ -140,11 +144,10 @@ func (p *pool) give(c *conn) {
 	<-p.slots
 }
 
-// shut refuses new queries and waits for those in flight, as long as ctx lasts.
-func (p *pool) shut(ctx context.Context) error {
-	p.mu.Lock()
-	p.closed = true
-	p.mu.Unlock()
+// close refuses new queries and waits for those in flight, as long as ctx
+// lasts; after an error it may be called again.
+func (p *pool) close(ctx context.Context) error {
+	p.shut.Do(func() { close(p.over) })
 	for i := range cap(p.slots) {
 		select {
 		case p.slots <- struct{}{}:
@@ -161,6 +164,8 @@ func (p *pool) shut(ctx context.Context) error {
 	p.idle = nil
 	return nil
 }
+
+func errClosing() error { return exceptionf(codeAborted, "The embedded engine is closing") }
 
 // running counts the connections in use.
 func (p *pool) running() int {

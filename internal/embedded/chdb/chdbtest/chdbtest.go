@@ -21,21 +21,24 @@ const patience = 3 * time.Minute
 // engine must close it before it opens another.
 func Start(t testing.TB) (url string) {
 	t.Helper()
-	server := httptest.NewServer(Open(t, t.TempDir()).Handler())
+	server := httptest.NewServer(Open(t, chdb.Options{}).Handler())
 	t.Cleanup(server.Close)
 	return server.URL
 }
 
-// Open is Start without the server and in a directory of the caller's choice,
-// for tests that restart an engine or speak to it in-process. The engine may be
-// closed by the test itself; it is closed at the end at the latest.
-func Open(t testing.TB, dir string) *chdb.Engine {
+// Open is Start without the server, for tests that restart an engine or speak
+// to it in-process. Library is filled in, and so is Dir when it is empty. The
+// test may close the engine itself; it is closed at the end at the latest.
+func Open(t testing.TB, options chdb.Options) *chdb.Engine {
 	t.Helper()
-	library := Library(t)
+	options.Library = Library(t)
+	if options.Dir == "" {
+		options.Dir = t.TempDir()
+	}
 	var engine *chdb.Engine
 	for start := time.Now(); ; time.Sleep(20 * time.Millisecond) {
 		var err error
-		engine, err = chdb.Open(t.Context(), chdb.Options{Dir: dir, Library: library})
+		engine, err = chdb.Open(t.Context(), options)
 		if err == nil {
 			break
 		}
