@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -219,10 +220,13 @@ func (s *store) digest() (uint64, error) {
 
 func (s *store) close() error { return s.db.Close() }
 
+// metaVersion numbers the layout of the whole store: keys and values.
+const metaVersion = 1
+
 // appendMeta appends the identity of the log, so that a directory of another cluster is never taken for this one's,
 // and the checkpoint.
 func appendMeta(b []byte, l ledger.Log, c ledger.Checkpoint) []byte {
-	b = append(b, 1) // version of the layout of the whole store
+	b = append(b, metaVersion)
 	b = appendText(b, l.Topic)
 	b = binary.AppendUvarint(b, uint64(uint32(l.Partitions)))
 	b = binary.AppendUvarint(b, uint64(l.RegisteredAt.UnixNano()))
@@ -243,28 +247,32 @@ func (s *store) readMeta(l ledger.Log, partition int32) error {
 	if err != nil {
 		return err
 	}
-	r := cursor{rest: slices.Clone(v)}
-	if err := closer.Close(); err != nil {
+	was, c, err := parseMeta(v)
+	if err := errors.Join(err, closer.Close()); err != nil {
 		return err
 	}
-	if version := r.byte(); version != 1 {
-		return fmt.Errorf("layout %d, this build knows 1", version)
+	if was.Topic != l.Topic || was.Partitions != l.Partitions || was.RegisteredAt.UnixNano() != l.RegisteredAt.UnixNano() ||
+		c.Log != l.Number || c.Partition != partition {
+		return fmt.Errorf("it belongs to log %d of topic %q, partition %d", c.Log, was.Topic, c.Partition)
 	}
-	topic, partitions, registered := r.text(), int32(r.uvarint()), int64(r.uvarint())
+	s.checkpoint = c
+	return nil
+}
+
+// parseMeta reads what appendMeta wrote.
+func parseMeta(b []byte) (ledger.Log, ledger.Checkpoint, error) {
+	r := cursor{rest: b}
+	if version := r.byte(); version != metaVersion {
+		return ledger.Log{}, ledger.Checkpoint{}, fmt.Errorf("layout %d, this build knows %d", version, metaVersion)
+	}
+	l := ledger.Log{Topic: r.text(), Partitions: int32(r.uvarint()), RegisteredAt: time.Unix(0, int64(r.uvarint())).UTC()}
 	c := ledger.Checkpoint{
 		Log: uint32(r.uvarint()), Partition: int32(r.uvarint()), Next: int64(r.uvarint()), Entries: r.uvarint(),
 		Refusals: r.uvarint(), EntriesDigest: r.uvarint(), RefusalsDigest: r.uvarint(), Rules: uint32(r.uvarint()),
 		RecordHash: r.uvarint(),
 	}
-	if err := r.end(); err != nil {
-		return err
-	}
-	if topic != l.Topic || partitions != l.Partitions || registered != l.RegisteredAt.UnixNano() ||
-		c.Log != l.Number || c.Partition != partition {
-		return fmt.Errorf("it belongs to log %d of topic %q, partition %d", c.Log, topic, c.Partition)
-	}
-	s.checkpoint = c
-	return nil
+	l.Number = c.Log
+	return l, c, r.end()
 }
 
 // pebbleLogger keeps Pebble's chatter at debug.
