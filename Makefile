@@ -1,0 +1,61 @@
+# Everything here needs Go 1.26 or newer and make; `make test` also needs npm (Node 18 or newer) and a C compiler for
+# the race detector. Tools are fetched by Go and npm at the versions below; nothing is installed outside of their caches.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+BUF           := github.com/bufbuild/buf/cmd/buf@v1.57.2
+
+# Flags for `make run`, e.g. make run ARGS='--data-dir /var/tmp/reckoner'
+ARGS ?=
+# How long each fuzz target runs in `make fuzz`.
+FUZZTIME ?= 20s
+
+.PHONY: help build run test check lint unit interop generate fuzz clean
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build bin/reckoner, without cgo.
+	CGO_ENABLED=0 go build -trimpath -o bin/reckoner ./cmd/reckoner
+
+run: build ## Build and start everything in one process, on disk under ./data. Flags go in ARGS.
+	exec bin/reckoner dev $(ARGS)
+
+test: check lint unit interop ## Run every test.
+
+check: ## Check formatting and vet.
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go' -not -path './interop/node_modules/*')); \
+	if [ -n "$$unformatted" ]; then echo "not formatted; run gofmt -w:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+
+lint: ## Run the linters of .golangci.yml.
+	go run $(GOLANGCI_LINT) run ./...
+
+unit: ## Run the Go tests with the race detector.
+	go test -race ./...
+
+interop: build interop/node_modules/.package-lock.json ## Drive a running server with clients nobody here wrote.
+	cd interop && node --test
+
+interop/node_modules/.package-lock.json: interop/package.json interop/package-lock.json
+	cd interop && npm ci --no-audit --no-fund
+	@touch $@
+
+generate: ## Generate the protobuf code and format.
+	cd deploy/schema && go run $(BUF) generate
+	gofmt -w $$(git ls-files '*.go')
+
+fuzz: ## Run every fuzz target for FUZZTIME.
+	@set -euo pipefail; \
+	for pkg in $$(go list ./...); do \
+		dir=$$(go list -f '{{.Dir}}' $$pkg); \
+		for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go 2>/dev/null | sed 's/^func //' | sort -u); do \
+			echo "== $$pkg $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+clean: ## Remove what was built. Data stays.
+	rm -rf bin interop/node_modules
