@@ -7,3 +7,8 @@ import _ "embed"
 //
 //go:embed catalog.yaml
 var Catalog []byte
+
+// Settings is the commented document of every setting.
+//
+//go:embed reckoner.yaml
+var Settings []byte

@@ -1,0 +1,103 @@
+// Package config reads the settings: flags before RECKONER_* environment variables before the settings file before
+// defaults. One table (table_*.go) says of every key what it is called, what it may be and why it exists; defaults,
+// checks, flags and configs/reckoner.yaml come from it. Nobody else imports viper.
+package config
+
+import "time"
+
+// Settings are what a process runs with. Every field is the key of the same name in the table; durations are
+// time.Duration, sizes are bytes.
+type Settings struct {
+	Listen    string
+	OpsListen string
+	DataDir   string
+
+	Log        Log
+	Kafka      Kafka
+	ClickHouse ClickHouse
+	Catalog    Catalog
+	Ingest     Ingest
+	Aggregator Aggregator
+	Shutdown   Shutdown
+	Health     Health
+
+	inForce []entry
+}
+
+// Log is how a process logs.
+type Log struct {
+	Level  string // debug, info, warn or error
+	Format string // text or json
+}
+
+// Kafka is how Kafka is reached, and how its topics are made.
+type Kafka struct {
+	Brokers           []string
+	ClientID          string
+	Group             string
+	Listen            string // of the embedded Kafka
+	Partitions        int
+	ReplicationFactor int // 0: left to the cluster
+	MinInsyncReplicas int // 0: left to the cluster
+	SessionTimeout    time.Duration
+	RebalanceTimeout  time.Duration
+	DialTimeout       time.Duration
+	RequestTimeout    time.Duration
+}
+
+// ClickHouse is how ClickHouse is reached.
+type ClickHouse struct {
+	URL                string // may hold a password: never log it
+	Listen             string // of the embedded ClickHouse
+	Cluster            string // empty: a single server
+	DialTimeout        time.Duration
+	InsertTimeout      time.Duration
+	QueryTimeout       time.Duration
+	MaxOpenConnections int
+}
+
+// Catalog is where the catalog comes from.
+type Catalog struct {
+	File         string // empty: none
+	AutoAccounts string // an organization; empty: off
+}
+
+// Ingest bounds what the HTTP tier takes.
+type Ingest struct {
+	MaxAge           time.Duration // 0: no bound
+	MaxAhead         time.Duration
+	OutcomeTimeout   time.Duration
+	WaitersMax       int
+	BodyBytesMax     int64
+	UsagesMax        int
+	InflightBytesMax int64
+	MetadataKeysMax  int
+	MetadataBytesMax int64
+	ProduceTimeout   time.Duration
+
+	ReadHeaderTimeout time.Duration
+	ReadTimeout       time.Duration
+	WriteTimeout      time.Duration
+	IdleTimeout       time.Duration
+	HeaderBytesMax    int64
+	ConnectionsMax    int
+}
+
+// Aggregator bounds a batch, and paces it.
+type Aggregator struct {
+	BatchEventsMax      int
+	BatchBytesMax       int64
+	FlushInterval       time.Duration
+	FlushIntervalWaited time.Duration
+	FetchBytesMax       int64
+	RetryBackoffMin     time.Duration
+	RetryBackoffMax     time.Duration
+	AnswerTimeout       time.Duration
+	StateCacheBytes     int64
+}
+
+// Shutdown bounds the stop.
+type Shutdown struct{ Timeout time.Duration }
+
+// Health says when a process is unwell.
+type Health struct{ StallAfter time.Duration }

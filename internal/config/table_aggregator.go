@@ -1,0 +1,34 @@
+package config
+
+import "time"
+
+func aggregatorKeys() []key {
+	at := func(f func(*Aggregator) *time.Duration) func(*Settings) *time.Duration {
+		return func(s *Settings) *time.Duration { return f(&s.Aggregator) }
+	}
+	return []key{
+		row("aggregator.batch_events_max", "100000", "events", func(s *Settings) *int { return &s.Aggregator.BatchEventsMax }, number(1, 10_000_000),
+			"Events decided and not yet inserted at which a flush is due, of all partitions together. ClickHouse wants few and large inserts."),
+		row("aggregator.batch_bytes_max", "64MiB", "bytes", func(s *Settings) *int64 { return &s.Aggregator.BatchBytesMax }, size(1<<20, 16<<30),
+			"Bytes of those events at which a flush is due. It bounds memory while ClickHouse is slow or down."),
+		row("aggregator.flush_interval", "1s", "", at(func(a *Aggregator) *time.Duration { return &a.FlushInterval }),
+			duration(10*time.Millisecond, 10*time.Minute),
+			"Age of the oldest decided event at which a flush is due. It is how far totals lag behind; shorter makes more and smaller parts for ClickHouse to merge."),
+		row("aggregator.flush_interval_waited", "50ms", "", at(func(a *Aggregator) *time.Duration { return &a.FlushIntervalWaited }),
+			duration(time.Millisecond, 10*time.Minute),
+			"Least time from one flush to the next while someone waits for an outcome. Each is an insert with a disk sync, so it bounds how many there are."),
+		row("aggregator.fetch_bytes_max", "8MiB", "bytes", func(s *Settings) *int64 { return &s.Aggregator.FetchBytesMax }, size(64<<10, 1<<30),
+			"Bytes read from a partition at a time. Each partition holds that much; less costs more round trips when catching up."),
+		row("aggregator.retry_backoff_min", "100ms", "", at(func(a *Aggregator) *time.Duration { return &a.RetryBackoffMin }),
+			duration(time.Millisecond, time.Hour),
+			"Wait after the first failed attempt at something. It doubles with every further one."),
+		row("aggregator.retry_backoff_max", "15s", "", at(func(a *Aggregator) *time.Duration { return &a.RetryBackoffMax }),
+			duration(time.Millisecond, time.Hour),
+			"Longest wait between attempts. It is how late an engine's return is noticed."),
+		row("aggregator.answer_timeout", "2s", "", at(func(a *Aggregator) *time.Duration { return &a.AnswerTimeout }),
+			duration(10*time.Millisecond, time.Minute),
+			"How long publishing awaited outcomes may hold up a batch. They are a courtesy: without them the answer is 202."),
+		row("aggregator.state_cache_bytes", "256MiB", "bytes", func(s *Settings) *int64 { return &s.Aggregator.StateCacheBytes }, size(1<<20, 1<<40),
+			"Memory for blocks of the local states, of all partitions together. Ids and totals in use should fit, else every event reads the disk."),
+	}
+}

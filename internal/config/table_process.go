@@ -1,0 +1,39 @@
+package config
+
+import "time"
+
+func processKeys() []key {
+	return []key{
+		row("listen", "127.0.0.1:7400", "", func(s *Settings) *string { return &s.Listen }, address(),
+			"Where the API listens. Loopback, so that nothing is open to others until someone says so."),
+		row("ops_listen", "127.0.0.1:7401", "", func(s *Settings) *string { return &s.OpsListen }, address(),
+			"Where metrics, health and profiles are served. They have no authentication: never give this port to the internet."),
+		row("data_dir", "./data", "", func(s *Settings) *string { return &s.DataDir }, someText("a directory"),
+			"Directory of local state and of the embedded engines. One process at a time owns it."),
+		row("log.level", "info", "", func(s *Settings) *string { return &s.Log.Level }, choice("debug", "info", "warn", "error"),
+			"The least level that is logged. debug has a line for every request."),
+		row("log.format", "text", "", func(s *Settings) *string { return &s.Log.Format }, choice("text", "json"),
+			"How log lines are written. text for people, json for collectors."),
+	}
+}
+
+func catalogKeys() []key {
+	return []key{
+		row("catalog.file", "", "", func(s *Settings) *string { return &s.Catalog.File }, anyText("a file, or empty for none"),
+			"Catalog file, YAML or (named .json) JSON. It is followed while the process runs. dev uses its demo catalog without one."),
+		row("catalog.auto_accounts", "", "", func(s *Settings) *string { return &s.Catalog.AutoAccounts },
+			anyText("an organization's id or name, or empty for none"),
+			"Organization of account ids that the catalog does not list. Without one they are refused, so that a misspelt id is not billed to nobody. dev uses its demo organization."),
+	}
+}
+
+func lifeKeys() []key {
+	return []key{
+		row("shutdown.timeout", "25s", "", func(s *Settings) *time.Duration { return &s.Shutdown.Timeout },
+			duration(time.Second, time.Hour),
+			"How long a stop may take. Below the 30 s after which Kubernetes kills; what is not done by then is done again by the next owner."),
+		row("health.stall_after", "2m", "", func(s *Settings) *time.Duration { return &s.Health.StallAfter },
+			duration(time.Second, day),
+			"How long a partition may stand still while there is work before the process is unhealthy. Longer than a restore or a rebalance usually takes, else those would be shot."),
+	}
+}
