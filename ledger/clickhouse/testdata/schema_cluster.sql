@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations ON CLUSTER 'main'
 )
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/all', '{shard}_{replica}')
 ORDER BY (`version`, `checksum`)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, replicated_deduplication_window = 0;
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, replicated_deduplication_window = 0, min_bytes_for_wide_part = 134217728;
 
 -- 0001_ledger
 CREATE TABLE IF NOT EXISTS entries_local ON CLUSTER 'main'
@@ -53,7 +53,7 @@ ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{rep
 PARTITION BY toYYYYMM(received_at)
 PRIMARY KEY (`log`, `partition`, account_id, event_id)
 ORDER BY (`log`, `partition`, account_id, event_id, `offset`, `index`)
-SETTINGS index_granularity = 2048, fsync_after_insert = 1, fsync_part_directory = 1, replicated_deduplication_window = 0;
+SETTINGS index_granularity = 2048, fsync_after_insert = 1, fsync_part_directory = 1, replicated_deduplication_window = 0, min_bytes_for_wide_part = 134217728;
 
 CREATE TABLE IF NOT EXISTS entries ON CLUSTER 'main' AS entries_local
 ENGINE = Distributed('main', 'reckoner', 'entries_local', cityHash64(account_id));
@@ -89,7 +89,7 @@ ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{rep
 PARTITION BY toYYYYMM(received_at)
 PRIMARY KEY (`log`, `partition`, account_id, event_id)
 ORDER BY (`log`, `partition`, account_id, event_id, `offset`, `index`)
-SETTINGS index_granularity = 2048, fsync_after_insert = 1, fsync_part_directory = 1, replicated_deduplication_window = 0;
+SETTINGS index_granularity = 2048, fsync_after_insert = 1, fsync_part_directory = 1, replicated_deduplication_window = 0, min_bytes_for_wide_part = 134217728;
 
 CREATE TABLE IF NOT EXISTS refusals ON CLUSTER 'main' AS refusals_local
 ENGINE = Distributed('main', 'reckoner', 'refusals_local', cityHash64(account_id));
@@ -121,7 +121,7 @@ CREATE TABLE IF NOT EXISTS totals_local ON CLUSTER 'main'
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}', version)
 PRIMARY KEY (account_id, subscription_id, meter)
 ORDER BY (account_id, subscription_id, meter, meter_type, period_start, period_end, bucket)
-SETTINGS index_granularity = 2048, fsync_after_insert = 1, fsync_part_directory = 1, replicated_deduplication_window = 0;
+SETTINGS index_granularity = 2048, fsync_after_insert = 1, fsync_part_directory = 1, replicated_deduplication_window = 0, min_bytes_for_wide_part = 134217728;
 
 CREATE TABLE IF NOT EXISTS totals ON CLUSTER 'main' AS totals_local
 ENGINE = Distributed('main', 'reckoner', 'totals_local', cityHash64(account_id));
@@ -140,7 +140,7 @@ CREATE TABLE IF NOT EXISTS checkpoints ON CLUSTER 'main'
 )
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/all', '{shard}_{replica}', next_offset)
 ORDER BY (`log`, `partition`)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, replicated_deduplication_window = 0;
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, replicated_deduplication_window = 0, min_bytes_for_wide_part = 134217728;
 
 CREATE TABLE IF NOT EXISTS logs ON CLUSTER 'main'
 (
@@ -151,7 +151,7 @@ CREATE TABLE IF NOT EXISTS logs ON CLUSTER 'main'
 )
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/all', '{shard}_{replica}')
 ORDER BY (`number`, `topic`, `partitions`)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, replicated_deduplication_window = 0;
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, replicated_deduplication_window = 0, min_bytes_for_wide_part = 134217728;
 
 -- 0002_views
 CREATE OR REPLACE VIEW usage_entries ON CLUSTER 'main' AS

@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (`version`, `checksum`)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 0;
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 0, min_bytes_for_wide_part = 134217728;
 
 -- 0001_ledger
 CREATE TABLE IF NOT EXISTS entries
@@ -53,7 +53,7 @@ ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(received_at)
 PRIMARY KEY (`log`, `partition`, account_id, event_id)
 ORDER BY (`log`, `partition`, account_id, event_id, `offset`, `index`)
-SETTINGS index_granularity = 2048, fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 0;
+SETTINGS index_granularity = 2048, fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 0, min_bytes_for_wide_part = 134217728;
 
 CREATE TABLE IF NOT EXISTS refusals
 (
@@ -86,7 +86,7 @@ ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(received_at)
 PRIMARY KEY (`log`, `partition`, account_id, event_id)
 ORDER BY (`log`, `partition`, account_id, event_id, `offset`, `index`)
-SETTINGS index_granularity = 2048, fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 0;
+SETTINGS index_granularity = 2048, fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 0, min_bytes_for_wide_part = 134217728;
 
 CREATE TABLE IF NOT EXISTS totals
 (
@@ -115,7 +115,7 @@ CREATE TABLE IF NOT EXISTS totals
 ENGINE = ReplacingMergeTree(version)
 PRIMARY KEY (account_id, subscription_id, meter)
 ORDER BY (account_id, subscription_id, meter, meter_type, period_start, period_end, bucket)
-SETTINGS index_granularity = 2048, fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 0;
+SETTINGS index_granularity = 2048, fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 0, min_bytes_for_wide_part = 134217728;
 
 CREATE TABLE IF NOT EXISTS checkpoints
 (
@@ -131,7 +131,7 @@ CREATE TABLE IF NOT EXISTS checkpoints
 )
 ENGINE = ReplacingMergeTree(next_offset)
 ORDER BY (`log`, `partition`)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 0;
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 0, min_bytes_for_wide_part = 134217728;
 
 CREATE TABLE IF NOT EXISTS logs
 (
@@ -142,7 +142,7 @@ CREATE TABLE IF NOT EXISTS logs
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (`number`, `topic`, `partitions`)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 0;
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 0, min_bytes_for_wide_part = 134217728;
 
 -- 0002_views
 CREATE OR REPLACE VIEW usage_entries AS
