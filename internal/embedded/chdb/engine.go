@@ -165,6 +165,9 @@ func (e *Engine) introduce() (about, error) {
 // Version is the ClickHouse version of the engine, as SELECT version() says.
 func (e *Engine) Version() string { return e.about.version }
 
+// closeGrace is how long Close goes on ending queries after its context ended.
+const closeGrace = 5 * time.Second
+
 // Close refuses new queries, waits for those in flight as long as ctx lasts,
 // then ends the rest and closes the engine. When a query cannot be ended the
 // connections stay open, because closing under a query would end the process;
@@ -175,13 +178,15 @@ func (e *Engine) Close(ctx context.Context) error {
 	if e.closed {
 		return nil
 	}
-	if err := e.pool.close(ctx); err != nil {
-		e.killAll()
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		if err := e.pool.close(last); err != nil {
+	err := e.pool.close(ctx)
+	for deadline := time.Now().Add(closeGrace); err != nil; {
+		if time.Now().After(deadline) {
 			return fmt.Errorf("embedded ClickHouse at %s: %d queries do not end; the data is safe, let the process exit", e.options.Dir, e.pool.running())
 		}
+		e.killAll()
+		again, cancel := context.WithTimeout(context.WithoutCancel(ctx), killInterval)
+		err = e.pool.close(again)
+		cancel()
 	}
 	e.closed = true
 	e.abandon()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -96,21 +97,35 @@ func (e *Engine) answer(ctx context.Context, q *request, body io.Reader, a *answ
 }
 
 // killWhenGone ends the SELECT that c runs when its client has gone. Nothing but
-// a SELECT is ever ended so: an insert is finished whoever listens. The stop
-// function returns when no kill is under way any more, so that it can only ever
-// hit the query it was meant for.
+// a SELECT is ever ended so: an insert is finished whoever listens. It tries
+// again until the query has ended, since a kill that comes before the engine
+// knows the query hits nothing. The stop function returns when no kill is under
+// way any more, so that it can only ever hit the query it was meant for.
 func (e *Engine) killWhenGone(ctx context.Context, c *conn) (stop func()) {
-	done := make(chan struct{})
+	ended, done := make(chan struct{}), make(chan struct{})
 	cancel := context.AfterFunc(ctx, func() {
 		defer close(done)
-		e.kill(c)
+		again := time.NewTicker(killInterval)
+		defer again.Stop()
+		for {
+			e.kill(c)
+			select {
+			case <-again.C:
+			case <-ended:
+				return
+			}
+		}
 	})
 	return func() {
+		close(ended)
 		if !cancel() {
 			<-done
 			c.spoilt = true
 		}
 	}
 }
+
+// killInterval is the pause between two attempts to end a query.
+const killInterval = 50 * time.Millisecond
 
 func newQueryID() string { return uuid.NewString() }
