@@ -1,0 +1,212 @@
+package config_test
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"reckoner/internal/config"
+)
+
+func flags(t *testing.T, args ...string) *pflag.FlagSet {
+	t.Helper()
+	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	config.AddFlags(fs)
+	if err := fs.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return fs
+}
+
+func TestFlagsThenEnvironmentThenFileThenDefaults(t *testing.T) {
+	file := write(t, "listen: 1.1.1.1:1\nkafka: {brokers: [a:1, b:2], partitions: 8}\ncatalog:\n")
+	own := map[string]string{"kafka.partitions": "4", "data_dir": "/own"}
+	var none []string
+	for _, c := range []struct {
+		name string
+		src  config.Source
+		get  func(*config.Settings) string
+		want string
+	}{
+		{"flag before environment", config.Source{File: file, Flags: flags(t, "--listen=3.3.3.3:3"), Environ: []string{"RECKONER_LISTEN=2.2.2.2:2"}}, listen, "3.3.3.3:3"},
+		{"environment before file", config.Source{File: file, Flags: flags(t), Environ: []string{"RECKONER_LISTEN=2.2.2.2:2"}}, listen, "2.2.2.2:2"},
+		{"file before defaults", config.Source{File: file, Flags: flags(t), Environ: none}, listen, "1.1.1.1:1"},
+		{"defaults", config.Source{File: write(t, "")}, listen, "127.0.0.1:7400"},
+		{"a list in the file", config.Source{File: file}, brokers, "a:1|b:2"},
+		{"a list with commas", config.Source{File: file, Environ: []string{"RECKONER_KAFKA_BROKERS=c:3, d:4"}}, brokers, "c:3|d:4"},
+		{"a command's own default", config.Source{File: write(t, ""), Defaults: own}, dataDir, "/own"},
+		{"the file before it", config.Source{File: file, Defaults: own}, partitions, "8"},
+		{"file named by a flag", config.Source{Flags: flags(t, "--config="+file)}, listen, "1.1.1.1:1"},
+		{"file named by the environment", config.Source{Environ: []string{"RECKONER_CONFIG=" + file}}, listen, "1.1.1.1:1"},
+		{"no file", config.Source{}, listen, "127.0.0.1:7400"},
+		{"one that is nobody's", config.Source{Environ: []string{"LISTEN=9.9.9.9:9", "RECKONER_LIBCHDB=/x"}}, listen, "127.0.0.1:7400"},
+	} {
+		s, err := config.Load(c.src)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if got := c.get(s); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func listen(s *config.Settings) string     { return s.Listen }
+func dataDir(s *config.Settings) string    { return s.DataDir }
+func brokers(s *config.Settings) string    { return strings.Join(s.Kafka.Brokers, "|") }
+func partitions(s *config.Settings) string { return strconv.Itoa(s.Kafka.Partitions) }
+
+func TestDurationsAndSizes(t *testing.T) {
+	s, err := config.Load(config.Source{Environ: []string{
+		"RECKONER_INGEST_MAX_AGE=1d12h", "RECKONER_INGEST_BODY_BYTES_MAX=2 MiB", "RECKONER_SHUTDOWN_TIMEOUT=1500ms",
+		"RECKONER_AGGREGATOR_STATE_CACHE_BYTES=1073741824",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Ingest.MaxAge != 36*time.Hour || s.Ingest.BodyBytesMax != 2<<20 || s.Shutdown.Timeout != 1500*time.Millisecond ||
+		s.Aggregator.StateCacheBytes != 1<<30 {
+		t.Errorf("%+v %+v", s.Ingest, s.Shutdown)
+	}
+	s, err = config.Load(config.Source{File: write(t, "ingest: {max_age: 0}")})
+	if err != nil || s.Ingest.MaxAge != 0 {
+		t.Errorf("max_age 0: %v, %v", s, err)
+	}
+}
+
+// Every value that is refused is named with its key, and with what would be right.
+func TestWhatIsWrongIsNamed(t *testing.T) {
+	for _, c := range []struct{ key, value, says string }{
+		{"listen", "7400", "HOST:PORT"},
+		{"listen", "h:70000", "0 to 65535"},
+		{"log.level", "loud", "debug, info, warn, error"},
+		{"kafka.brokers", "a:1,b", `"b" is not HOST:PORT`},
+		{"kafka.brokers", "", "HOST:PORT"},
+		{"kafka.partitions", "0", "from 1 to 4096"},
+		{"kafka.partitions", "many", "not a whole number"},
+		{"kafka.client_id", "", "empty"},
+		{"clickhouse.url", "mysql://h:1", "clickhouse://"},
+		{"ingest.max_age", "-1s", "out of bounds"},
+		{"ingest.max_age", "35", "not a duration"},
+		{"ingest.max_age", "d", "not a duration"},
+		{"ingest.max_age", "200000000d", "not a duration"},
+		{"ingest.max_age", "1d25h", "not a duration"},
+		{"ingest.outcome_timeout", "31s", "to 30s"},
+		{"ingest.body_bytes_max", "8MB", "not a number of bytes"},
+		{"ingest.body_bytes_max", "-1", "not a number of bytes"},
+		{"ingest.body_bytes_max", "99999999999GiB", "not a number of bytes"},
+		{"ingest.usages_max", "1e3", "not a whole number"},
+		{"health.stall_after", "", "not a duration"},
+	} {
+		env := strings.ToUpper("RECKONER_" + strings.ReplaceAll(c.key, ".", "_"))
+		_, err := config.Load(config.Source{Environ: []string{env + "=" + c.value}})
+		if err == nil {
+			t.Errorf("%s=%q is taken", c.key, c.value)
+			continue
+		}
+		for _, want := range []string{c.key + ": ", `"` + c.value + `"`, env, c.says, "want "} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s=%q: %v: does not say %q", c.key, c.value, err, want)
+			}
+		}
+	}
+}
+
+func TestWhatIsWrongIsToldAtOnce(t *testing.T) {
+	file := write(t, "lissten: x\nkafka: 5\ningest: {max_aeg: 1h, usages_max: {a: 1}}\n")
+	_, err := config.Load(config.Source{File: file, Environ: []string{"RECKONER_LISTEN=x", "RECKONER_INGEST_MAXAGE=5m"}})
+	if err == nil {
+		t.Fatal("taken")
+	}
+	for _, want := range []string{
+		"no setting is named lissten: did you mean listen?",
+		"no setting is named kafka",
+		"no setting is named ingest.max_aeg: did you mean ingest.max_age?",
+		"no setting is named ingest.usages_max.a",
+		"RECKONER_INGEST_MAXAGE: no setting has that name: did you mean RECKONER_INGEST_MAX_AGE?",
+		`listen: "x"`,
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v\ndoes not say %q", err, want)
+		}
+	}
+}
+
+func TestSettingsThatDoNotAgree(t *testing.T) {
+	for _, c := range [][]string{
+		{"RECKONER_KAFKA_REPLICATION_FACTOR=2", "RECKONER_KAFKA_MIN_INSYNC_REPLICAS=3"},
+		{"RECKONER_INGEST_BODY_BYTES_MAX=128MiB"},
+		{"RECKONER_AGGREGATOR_RETRY_BACKOFF_MIN=1m"},
+		{"RECKONER_AGGREGATOR_FLUSH_INTERVAL=10ms"},
+	} {
+		if s, err := config.Load(config.Source{Environ: c}); err == nil {
+			t.Errorf("%v: %+v", c, s)
+		}
+	}
+}
+
+func TestFilesThatAreNone(t *testing.T) {
+	for _, text := range []string{"listen: [", "- a", "listen: a:1\nlisten: b:1", "1: 2", "\x00"} {
+		if s, err := config.Load(config.Source{File: write(t, text)}); err == nil {
+			t.Errorf("%q: %+v", text, s)
+		}
+	}
+	if _, err := config.Load(config.Source{File: t.TempDir() + "/none.yaml"}); err == nil {
+		t.Error("a file that was named and is not there is taken")
+	}
+}
+
+func TestPrintShowsOriginsAndNoSecret(t *testing.T) {
+	const secret = "hunter2"
+	for _, url := range []string{
+		"http://u:" + secret + "@h:8123/db",
+		"clickhouse://h:9000?password=" + secret,
+		"http://h:8123?Access_Token=" + secret,
+	} {
+		s, err := config.Load(config.Source{Flags: flags(t, "--listen=:1"), Environ: []string{"RECKONER_CLICKHOUSE_URL=" + url}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		if err := s.Print(&b); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(b.String(), secret) || s.ClickHouse.URL != url {
+			t.Errorf("%s: %s", url, b.String())
+		}
+		for _, want := range []string{"--listen", "RECKONER_CLICKHOUSE_URL", "default"} {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("does not say %q:\n%s", want, b.String())
+			}
+		}
+	}
+	for _, bad := range []string{"mysql://u:" + secret + "@h", "http://u:" + secret + "@[", "http://u:" + secret + "%zz@h", secret} {
+		_, err := config.Load(config.Source{Environ: []string{"RECKONER_CLICKHOUSE_URL=" + bad}})
+		if err == nil || strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}
+
+func TestTheTable(t *testing.T) {
+	envs := map[string]string{}
+	for _, k := range config.Describe() {
+		if k.Reason == "" || k.Allowed == "" {
+			t.Errorf("%s says too little: %+v", k.Name, k)
+		}
+		if other, ok := envs[k.Env()]; ok {
+			t.Errorf("%s and %s share %s", k.Name, other, k.Env())
+		}
+		envs[k.Env()] = k.Name
+	}
+	fs := flags(t)
+	for _, name := range []string{"listen", "ops-listen", "data-dir", "brokers", "clickhouse", "kafka-listen", "clickhouse-listen", "catalog", "config", "log-level"} {
+		if fs.Lookup(name) == nil {
+			t.Errorf("no flag --%s", name)
+		}
+	}
+}
