@@ -134,7 +134,13 @@ func (h *history) write(t *rapid.T, l *Ledger) {
 
 // queryTSV returns the rows as sorted lines.
 func queryTSV(t fataler, l *Ledger, sql string) []string {
-	r, err := l.conn.QueryFormat(context.Background(), "TSV", sql)
+	lines := strings.Split(strings.TrimSuffix(queryFormat(t, l, "TSV", sql), "\n"), "\n")
+	slices.Sort(lines)
+	return lines
+}
+
+func queryFormat(t fataler, l *Ledger, format, sql string) string {
+	r, err := l.conn.QueryFormat(context.Background(), format, sql)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, sql)
 	}
@@ -143,7 +149,5 @@ func queryTSV(t fataler, l *Ledger, sql string) []string {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, sql)
 	}
-	lines := strings.Split(strings.TrimSuffix(string(b), "\n"), "\n")
-	slices.Sort(lines)
-	return lines
+	return string(b)
 }
