@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/net/netutil"
 )
 
 // Check says why something is not well, or nil.
@@ -110,9 +111,17 @@ func (o *Ops) answer(w http.ResponseWriter, r *http.Request, checks map[string]C
 
 // serve listens and serves HTTP in the background. Its stop takes no new requests and finishes those in flight.
 func serve(l *Lifecycle, name, key, listen string, srv *http.Server) (addr string, err error) {
+	return serveLimited(l, name, key, listen, 0, srv)
+}
+
+// serveLimited is serve with a bound on the connections at once; 0 means none. More of them wait to be accepted.
+func serveLimited(l *Lifecycle, name, key, listen string, connections int, srv *http.Server) (addr string, err error) {
 	ln, err := net.Listen("tcp", listen)
 	if err != nil {
 		return "", fmt.Errorf("%s cannot listen: %w; set %s to a free address", name, err, key)
+	}
+	if connections > 0 {
+		ln = netutil.LimitListener(ln, connections)
 	}
 	go func() {
 		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {

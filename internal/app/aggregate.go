@@ -1,0 +1,105 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"reckoner/aggregator"
+	"reckoner/internal/bus"
+	"reckoner/ledger/clickhouse"
+)
+
+// Aggregate is the command `aggregate`: the log into the ledger.
+func Aggregate(ctx context.Context, p *Process) error {
+	if err := p.serveOps(); err != nil {
+		return err
+	}
+	client, err := p.kafka()
+	if err != nil {
+		return err
+	}
+	l, err := p.ledger(clickhouse.Options{})
+	if err != nil {
+		return err
+	}
+	if err := p.aggregate(ctx, client, l); err != nil {
+		return err
+	}
+	p.Ops.Stage("")
+	return nil
+}
+
+// aggregate starts the aggregator.
+func (p *Process) aggregate(ctx context.Context, client *bus.Client, l *clickhouse.Ledger) error {
+	current, err := p.currentLog(ctx, client, l)
+	if err != nil {
+		return err
+	}
+	s := p.Settings
+	producer := client.NewProducer(bus.ProducerOptions{DeliveryTimeout: s.Kafka.RequestTimeout})
+	p.OnStop("aggregator's producer", producer.Close)
+	group := &aggregator.KafkaGroup{Client: client, Options: bus.GroupOptions{
+		Group: s.Kafka.Group, Topic: current.Topic, SessionTimeout: s.Kafka.SessionTimeout, RebalanceTimeout: s.Kafka.RebalanceTimeout,
+	}}
+	a, err := aggregator.New(aggregator.Options{
+		Dir: filepath.Join(s.DataDir, "state"), Log: current, Ledger: l, Publisher: producer, Partitioner: bus.PartitionFor,
+		Source: &aggregator.KafkaSource{Client: client, Topic: current.Topic, FetchBytes: int(s.Aggregator.FetchBytesMax), MaxWait: 500 * time.Millisecond},
+		Group:  group,
+		Limits: aggregator.Limits{
+			RecordsMax: s.Aggregator.BatchEventsMax, BytesMax: int(s.Aggregator.BatchBytesMax),
+			Interval: s.Aggregator.FlushInterval, WaitInterval: s.Aggregator.FlushIntervalWaited,
+		},
+		CacheBytes: s.Aggregator.StateCacheBytes, BackoffMin: s.Aggregator.RetryBackoffMin, BackoffMax: s.Aggregator.RetryBackoffMax,
+		WriteTimeout: s.ClickHouse.InsertTimeout, AnswerTimeout: s.Aggregator.AnswerTimeout, DrainTimeout: s.Shutdown.Timeout / 2,
+		Registerer: p.Ops.Registry, Slog: p.Log.With("component", "aggregator"),
+	})
+	if err != nil {
+		return err
+	}
+	group.Options.Held = a.Held
+	p.Close("states", a.Close)
+	p.Go("aggregator", a.Run)
+	p.Ops.Ready("aggregator", func(context.Context) error { return assigned(a) })
+	p.Ops.Healthy("aggregator", func(context.Context) error { return progressing(a, s.Health.StallAfter, time.Now()) })
+	return nil
+}
+
+// assigned is readiness: the group gave this process its share, even if that is nothing, and nothing stands still.
+func assigned(a *aggregator.Aggregator) error {
+	partitions, ok := a.Status()
+	if !ok {
+		return errors.New("not a member of the group yet")
+	}
+	var errs []error
+	for _, s := range partitions {
+		if s.Err != nil {
+			errs = append(errs, fmt.Errorf("partition %d: %w", s.Partition, s.Err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// progressing is health: a partition with lag whose position does not move is stuck, however busy the process looks.
+func progressing(a *aggregator.Aggregator, stall time.Duration, now time.Time) error {
+	partitions, _ := a.Status()
+	var errs []error
+	for _, s := range partitions {
+		if still := now.Sub(s.Moved); (s.Lag() > 0 || s.Err != nil) && still > stall {
+			errs = append(errs, fmt.Errorf("partition %d stands at offset %d of %d for %s: %w",
+				s.Partition, s.Next, s.LogNext, still.Round(time.Second), orUnknown(s.Err)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+var errNoError = errors.New("no error was seen")
+
+func orUnknown(err error) error {
+	if err == nil {
+		return errNoError
+	}
+	return err
+}

@@ -1,0 +1,103 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"reckoner/ingest"
+	"reckoner/internal/bus"
+	"reckoner/internal/catalog"
+	"reckoner/ledger/clickhouse"
+)
+
+// Ingest is the command `ingest`: HTTP into the log.
+func Ingest(ctx context.Context, p *Process) error {
+	if err := p.serveOps(); err != nil {
+		return err
+	}
+	c, err := p.catalogFile()
+	if err != nil {
+		return err
+	}
+	client, err := p.kafka()
+	if err != nil {
+		return err
+	}
+	l, err := p.ledger(clickhouse.Options{})
+	if err != nil {
+		return err
+	}
+	if _, err := p.currentLog(ctx, client, l); err != nil {
+		return err
+	}
+	if err := p.ingest(ctx, client, l, c); err != nil {
+		return err
+	}
+	p.Ops.Stage("")
+	return nil
+}
+
+// catalogFile reads the catalog and follows its file.
+func (p *Process) catalogFile() (ingest.Catalogs, error) {
+	s := p.Settings.Catalog
+	if s.File == "" {
+		return nil, fmt.Errorf("no catalog: name one with --catalog FILE (setting catalog.file); configs/catalog.yaml is a sample")
+	}
+	f, err := catalog.Open(s.File, catalog.Options{AutoAccounts: s.AutoAccounts, Registerer: p.Ops.Registry}, p.Log.With("component", "catalog"))
+	if err != nil {
+		return nil, err
+	}
+	p.Go("catalog", f.Run)
+	return f, nil
+}
+
+// ingest starts the HTTP tier. It takes requests only after everything that it needs is there, and when it stops it
+// finishes those in flight before anything that they need goes.
+func (p *Process) ingest(ctx context.Context, client *bus.Client, l *clickhouse.Ledger, c ingest.Catalogs) error {
+	s := p.Settings.Ingest
+	log := p.Log.With("component", "ingest")
+	producer := client.NewProducer(bus.ProducerOptions{InFlightBytes: s.InflightBytesMax, DeliveryTimeout: s.ProduceTimeout})
+	p.OnStop("ingest's producer", producer.Close)
+
+	var outcomes *ingest.Outcomes
+	err := p.await(ctx, "the end of "+bus.TopicOutcomes, func(ctx context.Context) (err error) {
+		outcomes, err = ingest.OpenOutcomes(ctx, client, log)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	p.Go("outcomes", outcomes.Run)
+
+	limits := p.limits()
+	server, err := ingest.New(ingest.Options{
+		Catalog: c, Publisher: producer, Outcomes: outcomes, Ledger: l, Limits: limits,
+		MaxAge: s.MaxAge, MaxAhead: s.MaxAhead, OutcomeTimeout: s.OutcomeTimeout, Log: log, Registerer: p.Ops.Registry,
+	})
+	if err != nil {
+		return err
+	}
+	addr, err := serveLimited(p.Lifecycle, "HTTP API", "listen", p.Settings.Listen, limits.ConnectionsMax, &http.Server{
+		Handler: server, ReadHeaderTimeout: limits.ReadHeaderTimeout, IdleTimeout: limits.IdleTimeout,
+		MaxHeaderBytes: limits.HeaderBytesMax, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	})
+	if err != nil {
+		return err
+	}
+	p.Log.Info("HTTP API", "url", "http://"+addr)
+	return nil
+}
+
+// limits takes the settings over.
+func (p *Process) limits() ingest.Limits {
+	s := p.Settings.Ingest
+	return ingest.Limits{
+		BodyBytesMax: s.BodyBytesMax, InflightBytesMax: s.InflightBytesMax, UsagesMax: s.UsagesMax,
+		MetadataKeysMax: s.MetadataKeysMax, MetadataBytesMax: int(s.MetadataBytesMax), WaitersMax: s.WaitersMax,
+		BodyTimeout: s.ReadTimeout, ProduceTimeout: s.ProduceTimeout, QueryTimeout: p.Settings.ClickHouse.QueryTimeout,
+		WriteTimeout: s.WriteTimeout, ReadHeaderTimeout: s.ReadHeaderTimeout, IdleTimeout: s.IdleTimeout,
+		HeaderBytesMax: int(s.HeaderBytesMax), ConnectionsMax: s.ConnectionsMax,
+	}
+}

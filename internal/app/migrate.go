@@ -1,0 +1,87 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"reckoner/internal/bus"
+	"reckoner/ledger"
+	"reckoner/ledger/clickhouse"
+)
+
+// Migrate is the command `migrate`: it brings topics and tables up to this build and registers the log.
+func Migrate(ctx context.Context, p *Process) error {
+	client, err := p.kafka()
+	if err != nil {
+		return err
+	}
+	l, err := p.ledger(clickhouse.Options{})
+	if err != nil {
+		return err
+	}
+	if err := p.await(ctx, "Kafka", client.Ping); err != nil {
+		return err
+	}
+	if err := p.await(ctx, "ClickHouse", l.Ping); err != nil {
+		return err
+	}
+	return p.migrate(ctx, client, l)
+}
+
+func (p *Process) migrate(ctx context.Context, client *bus.Client, l *clickhouse.Ledger) error {
+	k := p.Settings.Kafka
+	if err := client.EnsureTopics(ctx, bus.Topics(k.Partitions, k.ReplicationFactor)); err != nil {
+		return fmt.Errorf("topics: %w", err)
+	}
+	if err := l.Migrate(ctx, nil); err != nil {
+		return err
+	}
+	n, err := client.Partitions(ctx, bus.TopicEvents)
+	if err != nil {
+		return err
+	}
+	return p.register(ctx, l, int32(n))
+}
+
+// register writes the first log's registration, once. Partitions are part of every decision (which events are
+// misrouted), so a topic that has other ones than its log is refused.
+func (p *Process) register(ctx context.Context, logs ledger.Logs, partitions int32) error {
+	current, err := logs.CurrentLog(ctx)
+	if errors.Is(err, ledger.ErrNoLog) {
+		first := ledger.Log{Number: 1, Topic: bus.TopicEvents, Partitions: partitions, RegisteredAt: time.Now().UTC().Truncate(time.Millisecond)}
+		p.Log.Info("registering the log", "log", first.Number, "topic", first.Topic, "partitions", first.Partitions)
+		return logs.RegisterLog(ctx, first)
+	}
+	if err != nil {
+		return err
+	}
+	return p.fits(current, partitions)
+}
+
+func (p *Process) fits(l ledger.Log, partitions int32) error {
+	if l.Partitions != partitions {
+		return fmt.Errorf("%w: topic %s has %d partitions, log %d was registered with %d", ledger.ErrLogMismatch,
+			l.Topic, partitions, l.Number, l.Partitions)
+	}
+	return nil
+}
+
+// currentLog waits until topics and tables are there, and returns the registered log.
+func (p *Process) currentLog(ctx context.Context, client *bus.Client, l *clickhouse.Ledger) (current ledger.Log, err error) {
+	err = p.await(ctx, "`reckoner migrate`, Kafka and ClickHouse", func(ctx context.Context) error {
+		if err := l.CheckSchema(ctx); err != nil {
+			return err
+		}
+		if current, err = l.CurrentLog(ctx); err != nil {
+			return err
+		}
+		n, err := client.Partitions(ctx, current.Topic)
+		if err != nil {
+			return err
+		}
+		return p.fits(current, int32(n))
+	})
+	return current, err
+}

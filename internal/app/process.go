@@ -1,0 +1,93 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"reckoner/internal/bus"
+	"reckoner/internal/config"
+	"reckoner/ledger/clickhouse"
+)
+
+// Process is what every command that runs has: settings, logs, the operators' port, and the order of its end.
+type Process struct {
+	*Lifecycle
+	Settings *config.Settings
+	Log      *slog.Logger
+	Ops      *Ops
+}
+
+// Run starts a process, waits until ctx ends or something that must run has failed, and stops it. The steps of start
+// register their own ends, so that a start that fails half-way is undone too.
+func Run(ctx context.Context, s *config.Settings, log *slog.Logger, start func(ctx context.Context, p *Process) error) error {
+	p := &Process{Lifecycle: NewLifecycle(log), Settings: s, Log: log, Ops: NewOps()}
+	err := start(ctx, p)
+	if err == nil {
+		err = p.Wait(ctx)
+	}
+	if ctx.Err() != nil {
+		err = nil // told to stop, while starting or later
+		log.Info("stopping")
+	} else if err != nil {
+		log.Error("stopping after a failure", "error", err)
+	}
+	p.Ops.Stage("stopping")
+	return errors.Join(err, p.Stop(s.Shutdown.Timeout))
+}
+
+// RunOnce runs something to its end, and undoes what it started.
+func RunOnce(ctx context.Context, s *config.Settings, log *slog.Logger, do func(ctx context.Context, p *Process) error) error {
+	p := &Process{Lifecycle: NewLifecycle(log), Settings: s, Log: log, Ops: NewOps()}
+	return errors.Join(do(ctx, p), p.Stop(s.Shutdown.Timeout))
+}
+
+// serveOps opens the operators' port, first of all.
+func (p *Process) serveOps() error {
+	addr, err := p.Ops.Serve(p.Lifecycle, p.Settings.OpsListen, p.Log)
+	if err != nil {
+		return err
+	}
+	p.Log.Info("operators' port", "url", "http://"+addr)
+	return nil
+}
+
+// kafka connects to Kafka.
+func (p *Process) kafka() (*bus.Client, error) {
+	k := p.Settings.Kafka
+	client, err := bus.Open(bus.Options{
+		Brokers: k.Brokers, ClientID: k.ClientID, IOTimeout: k.RequestTimeout, Log: p.Log.With("component", "kafka"),
+		Dialer: bus.Dialer{Timeout: k.DialTimeout},
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.OnStop("kafka client", func(context.Context) error { client.Close(); return nil })
+	p.Ops.Ready("kafka", client.Ping)
+	return client, nil
+}
+
+// ledger connects to ClickHouse.
+func (p *Process) ledger(o clickhouse.Options) (*clickhouse.Ledger, error) {
+	c := p.Settings.ClickHouse
+	o.URL, o.Cluster, o.DialTimeout, o.MaxOpenConns = c.URL, c.Cluster, c.DialTimeout, c.MaxOpenConnections
+	o.Log, o.Metrics = p.Log.With("component", "ledger"), p.Ops.Registry
+	l, err := clickhouse.Open(o)
+	if err != nil {
+		return nil, err
+	}
+	p.Close("ledger client", l.Close)
+	p.Ops.Ready("clickhouse", l.Ping)
+	return l, nil
+}
+
+// await waits for something at start, telling what it waits for, until it is there or ctx ends.
+func (p *Process) await(ctx context.Context, what string, try func(context.Context) error) error {
+	p.Ops.Stage("waiting for " + what)
+	defer p.Ops.Stage("starting")
+	if err := retryUntil(ctx, try, func(err error) { p.Log.Warn("waiting for "+what, "error", err) }); err != nil {
+		return fmt.Errorf("wait for %s: %w", what, err)
+	}
+	return nil
+}
