@@ -109,8 +109,11 @@ func (s *Summary) ExitStatus() int {
 	return 1
 }
 
-// WriteTo prints the summary for people.
+// WriteTo prints the summary for people; of a run that never began, nothing.
 func (s *Summary) WriteTo(out io.Writer) (int64, error) {
+	if s.Counts == nil {
+		return 0, nil
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d lines in %s\n", s.Lines, s.Took.Round(time.Millisecond))
 	if s.Skipped > 0 {

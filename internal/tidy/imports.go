@@ -1,0 +1,127 @@
+package tidy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A layer says which of our own packages a package may import. "." is the root.
+type layer struct {
+	dir   string
+	may   []string // folders with all that is below them
+	tests []string // its tests, beside
+}
+
+// layers are the arrows of the house: imports point down. A package that is not listed may import nothing of ours, so
+// that a new one has to be placed here.
+func layers() []layer {
+	engines := []string{"internal/embedded"}
+	return []layer{
+		{dir: "."},
+		{dir: "cmd/reckoner", may: []string{".", "internal/app", "internal/config", "internal/catalog", "internal/send", "configs"}, tests: []string{"internal", "ledger"}},
+		{dir: "internal/app", may: []string{
+			".", "ingest", "aggregator", "ledger", "internal/bus", "internal/catalog", "internal/config", "internal/wire", "internal/embedded", "configs",
+		}, tests: []string{"internal/send"}},
+		{dir: "ingest", may: []string{".", "ledger", "internal/bus", "internal/catalog", "internal/wire"}, tests: slices.Concat(engines, []string{"configs"})},
+		{dir: "aggregator", may: []string{".", "ledger", "internal/bus", "internal/wire"}, tests: engines},
+		{dir: "ledger", may: []string{"."}},
+		{dir: "ledger/clickhouse", may: []string{".", "ledger"}, tests: engines},
+		{dir: "ledger/report", may: []string{".", "ledger", "internal/catalog"}, tests: slices.Concat(engines, []string{"configs"})},
+		{dir: "internal/bus", tests: engines},
+		{dir: "internal/catalog", may: []string{"."}, tests: []string{"configs"}},
+		{dir: "internal/config", may: []string{"configs"}},
+		{dir: "internal/wire", may: []string{".", "internal/wire"}},
+		{dir: "internal/embedded", may: []string{"internal/embedded"}},
+		{dir: "internal/send", may: []string{"."}, tests: []string{"configs", "internal/catalog"}},
+		{dir: "internal/tidy", tests: []string{"internal/config", "internal/bus", "cmd"}},
+		{dir: "configs"},
+	}
+}
+
+// never are the arrows that no table may open, and that hold for tests too.
+var never = []struct{ from, to string }{
+	{"ingest", "aggregator"},
+	{"aggregator", "ingest"},
+	{"ingest", "ledger/clickhouse"},
+	{"aggregator", "ledger/clickhouse"},
+	{"ledger/report", "ledger/clickhouse"},
+}
+
+// owners name the one folder that may import a library, in tests too: what a library brings stays behind one door.
+var owners = []struct{ library, dir string }{
+	{"github.com/segmentio/kafka-go", "internal/bus"},
+	{"github.com/ClickHouse/clickhouse-go", "ledger/clickhouse"},
+	{"github.com/spf13/viper", "internal/config"},
+	{"github.com/spf13/cobra", "cmd/reckoner"},
+	{"github.com/twmb/franz-go", "internal/embedded/broker"},
+	{"github.com/ebitengine/purego", "internal/embedded/chdb"},
+	{"github.com/ClickHouse/ch-go", "internal/embedded/chdb"},
+	{"github.com/cockroachdb/pebble", "aggregator"},
+	{"github.com/compose-spec/compose-go", "internal/tidy"},
+	{"github.com/stretchr/testify", ""}, // the standard library and go-cmp compare
+	{"github.com/prometheus/client_golang/prometheus/promauto", ""},
+}
+
+// Imports reports every import that the arrows do not allow.
+func Imports(files []*File) []string {
+	var wrong []string
+	for _, f := range files {
+		for _, imported := range f.Imports() {
+			if why := forbidden(f, imported); why != "" {
+				wrong = append(wrong, fmt.Sprintf("%s: imports %s: %s", f.Path, imported, why))
+			}
+		}
+	}
+	return wrong
+}
+
+func forbidden(f *File, imported string) string {
+	if imported == Module || strings.HasPrefix(imported, Module+"/") {
+		to := strings.TrimPrefix(strings.TrimPrefix(imported, Module), "/")
+		if to == "" {
+			to = "."
+		}
+		return forbiddenOurs(f, to)
+	}
+	for _, o := range owners {
+		if under(imported, o.library) && (o.dir == "" || !under(f.Dir, o.dir)) {
+			if o.dir == "" {
+				return "nobody uses it"
+			}
+			return "only " + o.dir + " does"
+		}
+	}
+	if first, _, _ := strings.Cut(imported, "/"); f.Dir == "." && !f.Test && strings.Contains(first, ".") {
+		return "the root package knows the standard library only"
+	}
+	return ""
+}
+
+func forbiddenOurs(f *File, to string) string {
+	if to == f.Dir {
+		return "" // an external test of the package
+	}
+	for _, n := range never {
+		if under(f.Dir, n.from) && under(to, n.to) {
+			return n.from + " never does"
+		}
+	}
+	var l layer
+	for _, candidate := range layers() { // the closest that holds the package
+		if under(f.Dir, candidate.dir) && len(candidate.dir) > len(l.dir) {
+			l = candidate
+		}
+	}
+	if l.dir == "" {
+		return "no layer is drawn for " + f.Dir
+	}
+	allowed := l.may
+	if f.Test {
+		allowed = slices.Concat(l.may, l.tests)
+	}
+	if under(to, allowed...) {
+		return ""
+	}
+	return "imports point down, and " + l.dir + " may import only " + strings.Join(allowed, ", ")
+}
