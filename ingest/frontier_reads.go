@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -128,11 +129,13 @@ func transactionOf(t *ledger.Transaction) transactionJSON {
 }
 
 func (f *frontier) answerJSON(c *call, v any) error {
-	body, err := json.Marshal(v)
-	if err != nil {
+	var body bytes.Buffer
+	e := json.NewEncoder(&body)
+	e.SetEscapeHTML(false) // as proto JSON has it
+	if err := e.Encode(v); err != nil {
 		return fmt.Errorf("encode the answer: %w", err)
 	}
-	f.answer(c, http.StatusOK, body)
+	f.answer(c, http.StatusOK, bytes.TrimSuffix(body.Bytes(), []byte{'\n'}))
 	return nil
 }
 

@@ -79,7 +79,9 @@ func parseCatalog(t testing.TB, text string) *catalog.Catalog {
 }
 
 // swap is a catalog that a test may exchange.
-type swap struct{ atomic.Pointer[catalog.Catalog] }
+type swap struct {
+	atomic.Pointer[catalog.Catalog]
+}
 
 func (s *swap) Current() *catalog.Catalog { return s.Load() }
 
@@ -158,12 +160,12 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 		}
 	}()
 	t.Cleanup(func() { cancel(); <-ended })
-	next := 0
+	var next atomic.Int64
 	w.options = Options{
 		Catalog: w.catalog, Publisher: w, Outcomes: w.outcomes, Ledger: w.reader, Limits: DefaultLimits(),
 		MaxAge: 35 * 24 * time.Hour, MaxAhead: 5 * time.Minute, OutcomeTimeout: 2 * time.Second,
 		Registerer: w.registry, Now: noon,
-		NewID: func() string { next++; return fmt.Sprintf("00000000-0000-7000-8000-%012d", next) },
+		NewID: func() string { return fmt.Sprintf("00000000-0000-7000-8000-%012d", next.Add(1)) },
 	}
 	for _, f := range change {
 		f(&w.options)
@@ -301,4 +303,30 @@ func (f *fakeReader) Debited(_ context.Context, accountID, typ string) (reckoner
 		f.t.Errorf("read the total of %s, %s", accountID, typ)
 	}
 	return f.total, f.err
+}
+
+// metrics returns the counters and gauges of these names, one a line.
+func (w *world) metrics(names ...string) string {
+	w.t.Helper()
+	families, err := w.registry.Gather()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, name := range names {
+		for _, f := range families {
+			if f.GetName() != name {
+				continue
+			}
+			for _, m := range f.GetMetric() {
+				var labels []string
+				for _, l := range m.GetLabel() {
+					labels = append(labels, l.GetName()+"="+l.GetValue())
+				}
+				value := m.GetCounter().GetValue() + m.GetGauge().GetValue() // one of them is absent
+				fmt.Fprintf(&b, "%s{%s} %g\n", name, strings.Join(labels, ","), value)
+			}
+		}
+	}
+	return b.String()
 }

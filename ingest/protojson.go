@@ -183,8 +183,11 @@ func (p *parser) time() (time.Time, error) {
 }
 
 func parseTime(s string) (time.Time, bool) {
+	// The library alone takes an hour of one digit and a comma before the fraction.
+	if len(s) < len("2006-01-02T15:04:05Z") || s[13] != ':' || strings.IndexByte(s, ',') >= 0 {
+		return time.Time{}, false
+	}
 	var t time.Time
-	// UnmarshalText is stricter than Parse: it takes no comma, no single-digit hour, no offset out of range.
 	if err := t.UnmarshalText([]byte(s)); err != nil {
 		return time.Time{}, false
 	}
