@@ -98,16 +98,6 @@ func (q *request) readSettings(values url.Values) error {
 	return nil
 }
 
-// setting finds a setting the client gave.
-func (q *request) setting(name string) (value string, given bool) {
-	for _, s := range q.settings {
-		if s.name == name {
-			return s.value, true
-		}
-	}
-	return "", false
-}
-
 // authenticate lets in the one user there is: default, without a password.
 func authenticate(r *http.Request, values url.Values) error {
 	user, password := firstOf(values.Get("user"), r.Header.Get("X-ClickHouse-User")), firstOf(values.Get("password"), r.Header.Get("X-ClickHouse-Key"))

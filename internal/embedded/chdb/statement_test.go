@@ -147,7 +147,7 @@ func TestQuote(t *testing.T) {
 	if got := quoteName("a`b\\"); got != "`a\\`b\\\\`" {
 		t.Error(got)
 	}
-	if len(newTag()) != 16 || newTag() == newTag() {
+	if first, second := newTag(), newTag(); len(first) != 16 || first == second {
 		t.Error("tags must be 16 letters at random")
 	}
 }
