@@ -50,8 +50,8 @@ const (
 )
 
 // requestField numbers the fields of a request, in both spellings of proto JSON.
-func requestField(name string) int {
-	switch name {
+func requestField(name []byte) int {
+	switch string(name) {
 	case "org_id", "orgId":
 		return fieldOrg
 	case "project_id", "projectId":
@@ -62,15 +62,15 @@ func requestField(name string) int {
 	return 0
 }
 
-func createField(name string) int {
-	if name == "usages" {
+func createField(name []byte) int {
+	if string(name) == "usages" {
 		return fieldUsages
 	}
 	return requestField(name)
 }
 
-func revertField(name string) int {
-	switch name {
+func revertField(name []byte) int {
+	switch string(name) {
 	case "usage_id", "usageId":
 		return fieldUsage
 	case "amount":
@@ -79,8 +79,8 @@ func revertField(name string) int {
 	return requestField(name)
 }
 
-func usageField(name string) int {
-	switch name {
+func usageField(name []byte) int {
+	switch string(name) {
 	case "id":
 		return fieldID
 	case "customer_id", "customerId":

@@ -19,10 +19,11 @@ func (p *parser) metadata() ([]reckoner.Label, error) {
 	var labels []reckoner.Label
 	size := 0
 	for p.d.PeekKind() != '}' {
-		key, err := p.name()
+		name, err := p.name()
 		if err != nil {
 			return nil, err
 		}
+		key := unquote(name) // a copy: name lives until the next read
 		v, err := p.d.ReadValue()
 		if err != nil {
 			return nil, p.syntax(err)

@@ -26,7 +26,7 @@ type parser struct {
 
 // parse reads the one message that a body is. An empty body is an empty message; field reads the value of a field that
 // number named, and is called at most once for each.
-func parse(body []byte, l *Limits, number func(name string) int, field func(p *parser, n int) error) error {
+func parse(body []byte, l *Limits, number func(name []byte) int, field func(p *parser, n int) error) error {
 	if len(bytes.TrimLeft(body, " \t\r\n")) == 0 {
 		return nil
 	}
@@ -42,7 +42,7 @@ func parse(body []byte, l *Limits, number func(name string) int, field func(p *p
 
 // message reads an object. number returns a field's number, from 1 to 63, by either of its names, and 0 for a field
 // that is not known and thus ignored. A field that is null counts as absent.
-func (p *parser) message(number func(name string) int, field func(p *parser, n int) error) error {
+func (p *parser) message(number func(name []byte) int, field func(p *parser, n int) error) error {
 	if err := p.begin('{', "an object"); err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (p *parser) message(number func(name string) int, field func(p *parser, n i
 		if err != nil {
 			return err
 		}
-		n := number(name)
+		n := number(inner(name))
 		if n == 0 {
 			if err := p.d.SkipValue(); err != nil {
 				return p.syntax(err)
@@ -110,12 +110,13 @@ func (p *parser) end() error {
 	return nil
 }
 
-func (p *parser) name() (string, error) {
+// name reads the name of a field, quoted.
+func (p *parser) name() (jsontext.Value, error) {
 	v, err := p.d.ReadValue()
 	if err != nil {
-		return "", p.syntax(err)
+		return nil, p.syntax(err)
 	}
-	return unquote(v), nil
+	return v, nil
 }
 
 // text reads a string.
@@ -200,13 +201,16 @@ func parseTime(s string) (time.Time, bool) {
 }
 
 // unquote returns the text of a valid JSON string.
-func unquote(v jsontext.Value) string {
-	inner := v[1 : len(v)-1]
-	if bytes.IndexByte(inner, '\\') < 0 {
-		return string(inner)
+func unquote(v jsontext.Value) string { return string(inner(v)) }
+
+// inner is unquote without a copy where there is nothing to unescape.
+func inner(v jsontext.Value) []byte {
+	text := v[1 : len(v)-1]
+	if bytes.IndexByte(text, '\\') < 0 {
+		return text
 	}
 	b, _ := jsontext.AppendUnquote(nil, []byte(v)) // the decoder has validated it
-	return string(b)
+	return b
 }
 
 func (p *parser) syntax(err error) error {
