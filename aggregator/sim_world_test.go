@@ -82,7 +82,7 @@ func (p *simProc) boot(fs *vfs.MemFS) {
 	p.fs, p.open, p.crashAt, p.dying = fs, make(map[int32]*partition), "", nil
 	p.starter = &starter{
 		dir: "state", log: testLog(), of: bus.PartitionFor, source: s.log, restorer: s.ledger, metrics: testMetrics(), slog: quiet(),
-		options: storeOptions{cache: s.cache, log: quiet(), fs: fs},
+		options: storeOptions{cache: s.cache, log: quiet(), fs: fs, memtable: 64 << 10},
 	}
 	p.flusher = &flusher{budget: newBudget(testLimits()), now: day, settled: func([]sealed, time.Time) {}, order: commitOrder{
 		write: p.write, settle: p.settle, at: p.at,

@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -34,7 +35,9 @@ type store struct {
 type storeOptions struct {
 	cache *pebble.Cache
 	log   *slog.Logger
-	fs    vfs.FS // of tests that crash; nil for the disk
+	// Of tests that open many stores and crash them; their zero values are the disk and memtableBytes.
+	fs       vfs.FS
+	memtable uint64
 }
 
 func (o storeOptions) files() vfs.FS {
@@ -82,7 +85,7 @@ func openPebble(dir string, o storeOptions, mustExist bool) (*pebble.DB, error) 
 	opts := &pebble.Options{
 		Cache:              o.cache,
 		FS:                 o.files(),
-		MemTableSize:       memtableBytes,
+		MemTableSize:       cmp.Or(o.memtable, memtableBytes),
 		FormatMajorVersion: pebble.FormatNewest,
 		ErrorIfNotExists:   mustExist,
 		Logger:             pebbleLogger{o.log},
