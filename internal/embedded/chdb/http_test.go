@@ -72,7 +72,7 @@ func TestHTTP(t *testing.T) {
 		name, method, query, body string
 		header                    []string
 		status, code              int
-		want                      string // the whole body, or its beginning when code is set
+		want                      string // the whole body; not looked at when code is set
 	}{
 		{name: "GET", method: "GET", query: "query=SELECT+1", status: 200, want: "1\n"},
 		{name: "body", method: "POST", body: "SELECT 'a\tb', 2", status: 200, want: "a\\tb\t2\n"},
@@ -123,25 +123,31 @@ func TestHTTP(t *testing.T) {
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			got := client{t, c.url}.ask(k.method, k.query, strings.NewReader(k.body), k.header...)
-			if got.status != k.status {
-				t.Errorf("status %d, want %d: %.300s", got.status, k.status, got.body)
-			}
-			if k.code == 0 {
-				if got.body != k.want {
-					t.Errorf("body %.300q, want %q", got.body, k.want)
-				}
-				return
-			}
-			if h := got.header.Get("X-ClickHouse-Exception-Code"); h != fmt.Sprint(k.code) {
-				t.Errorf("exception code header %q, want %d", h, k.code)
-			}
-			if !strings.HasPrefix(got.body, fmt.Sprintf("Code: %d. DB::Exception: ", k.code)) || !strings.Contains(got.body, "(version ") {
-				t.Errorf("not in ClickHouse's form: %.300s", got.body)
-			}
+			checkReply(t, got, k.status, k.code, k.want)
 		})
 	}
 	if got := c.post("SELECT count() FROM t"); got != "0\n" {
 		t.Errorf("rows after all this: %s", got)
+	}
+}
+
+// checkReply wants the body when code is 0, and that exception otherwise.
+func checkReply(t *testing.T, got reply, status, code int, body string) {
+	t.Helper()
+	if got.status != status {
+		t.Errorf("status %d, want %d: %.300s", got.status, status, got.body)
+	}
+	if code == 0 {
+		if got.body != body {
+			t.Errorf("body %.300q, want %q", got.body, body)
+		}
+		return
+	}
+	if h := got.header.Get("X-ClickHouse-Exception-Code"); h != fmt.Sprint(code) {
+		t.Errorf("exception code header %q, want %d", h, code)
+	}
+	if !strings.HasPrefix(got.body, fmt.Sprintf("Code: %d. DB::Exception: ", code)) || !strings.Contains(got.body, "(version ") {
+		t.Errorf("not in ClickHouse's form: %.300s", got.body)
 	}
 }
 
