@@ -96,7 +96,9 @@ func lineOf[T any](b *builder, at list, entities []T, e *T) int {
 
 // wrongAt records a fault of the i-th entity of a list.
 func (b *builder) wrongAt(at list, i int, path, format string, args ...any) {
-	b.add(b.line(at, i), entityPath(at, i, path), fmt.Sprintf(format, args...))
+	if !b.full() {
+		b.must(b.line(at, i), entityPath(at, i, path), fmt.Sprintf(format, args...))
+	}
 }
 
 func keyName(at list) string {

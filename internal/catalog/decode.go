@@ -16,10 +16,12 @@ type decoder struct {
 	sub    []string   // the way from the entity to what is being read: keys, and indexes in brackets
 	begun  [lists]int // the line where each list began; 0: not yet
 	decode [lists]func(*node)
+
+	left int // entities that there may still be
 }
 
 func newDecoder(file string) *decoder {
-	d := &decoder{problems: problems{file: file}}
+	d := &decoder{problems: problems{file: file}, left: maxEntities}
 	d.decode = [lists]func(*node){
 		organizationList: d.organization, projectList: d.project, accountList: d.account, meterList: d.meter,
 		planList: d.plan, subscriptionList: d.subscription, installationList: d.installation,
@@ -42,7 +44,16 @@ func (d *decoder) list(name string, line int) bool {
 	return true
 }
 
+// maxEntities bounds a document: a small one can list many that say nothing.
+const maxEntities = 4_000_000
+
 func (d *decoder) item(n node) {
+	if d.left--; d.left < 0 {
+		if d.left == -1 {
+			d.must(n.line, listNames[d.at], fmt.Sprintf("more than the %d entities that a catalog may have", maxEntities))
+		}
+		return
+	}
 	d.lines[d.at] = append(d.lines[d.at], int32(max(n.line, 0)))
 	d.decode[d.at](&n)
 	d.index++
@@ -52,7 +63,9 @@ func (d *decoder) wrong(line int, path, message string) { d.add(line, path, mess
 
 // fault records that what is being read is wrong.
 func (d *decoder) fault(line int, format string, args ...any) {
-	d.add(line, entityPath(d.at, d.index, d.path()), fmt.Sprintf(format, args...))
+	if !d.full() {
+		d.must(line, entityPath(d.at, d.index, d.path()), fmt.Sprintf(format, args...))
+	}
 }
 
 // path is the way from the entity to what is being read, as in resources[2].from.

@@ -80,7 +80,7 @@ func (f *File) Run(ctx context.Context) error {
 	defer closeWatch()
 	poll := time.NewTicker(f.opts.Poll)
 	defer poll.Stop()
-	quiet := time.NewTimer(0) // once at the start: the file may have changed since Open
+	quiet := time.NewTimer(settle) // once at the start: the file may have changed since Open
 	defer quiet.Stop()
 	for {
 		select {
@@ -92,11 +92,23 @@ func (f *File) Run(ctx context.Context) error {
 			f.log.Warn("watching the catalog's directory failed; the file is still looked at now and then",
 				"file", f.path, "every", f.opts.Poll, "error", err)
 		case <-quiet.C:
-			f.Reload()
+			f.reloadAtRest(quiet)
 		case <-poll.C:
-			f.Reload()
+			f.reloadAtRest(quiet)
 		}
 	}
+}
+
+// reloadAtRest reloads the file, or comes back later when it was written just now: the beginning of a catalog may be a
+// good catalog too. A writer that pauses for longer can only be told to write another file and rename it.
+func (f *File) reloadAtRest(later *time.Timer) {
+	if info, err := os.Stat(f.path); err == nil {
+		if age := time.Since(info.ModTime()); age >= 0 && age < settle {
+			later.Reset(settle)
+			return
+		}
+	}
+	f.Reload()
 }
 
 // watch watches the file's directory, never the file: editors and Kubernetes put another file in its place, and a watch

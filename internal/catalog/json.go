@@ -9,8 +9,14 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxJSONBytes bounds a JSON document. Its reader holds one entity at a time.
-const maxJSONBytes = 1 << 30
+// maxJSONBytes bounds a JSON document, and maxEntityNodes the values of one entity of it: the reader holds one entity at
+// a time. A million accounts with a subscription each are some 260 MB.
+const (
+	maxJSONBytes   = 512 << 20
+	maxEntityNodes = 500_000
+)
+
+var errTooMany = fmt.Errorf("an entity of more than %d values: nothing in a catalog is", maxEntityNodes)
 
 // jsonReader walks a JSON document token by token.
 type jsonReader struct {
@@ -18,6 +24,7 @@ type jsonReader struct {
 	data []byte
 	line int // the line of data[:seen]
 	seen int
+	left int // values that the entity being read may still have
 }
 
 // readJSON hands the document's entities to v.
@@ -44,6 +51,7 @@ func (r *jsonReader) here() int {
 func (r *jsonReader) document(v visitor) error {
 	switch tok, err := r.dec.ReadToken(); {
 	case errors.Is(err, io.EOF):
+		v.wrong(0, "", errEmpty)
 		return nil
 	case err != nil:
 		return err
@@ -83,6 +91,7 @@ func (r *jsonReader) list(name string, line int, v visitor) error {
 		return err
 	}
 	for i := 0; r.dec.PeekKind() != ']'; i++ {
+		r.left = maxEntityNodes
 		n, err := r.value(0)
 		if err != nil {
 			return fmt.Errorf("%s[%d]: %w", name, i, err)
@@ -101,6 +110,9 @@ func (r *jsonReader) value(depth int) (node, error) {
 	n := node{line: r.here()}
 	if depth > maxDepth {
 		return n, errTooDeep
+	}
+	if r.left--; r.left < 0 {
+		return n, errTooMany
 	}
 	switch tok.Kind() {
 	case '"':

@@ -81,6 +81,7 @@ func TestFaultsOfJSON(t *testing.T) {
 		{"{\"organizations\": [], \"organizations\": []}", "duplicate"},
 		{"{\"subscriptions\": [\n{\"id\": \"s\", \"account\": \"x\",\n \"limit\": 1e-9}]}", "catalog.json:3: subscriptions[0].limit: \"1e-9\": more than 3 decimals"},
 		{"{\"organizations\": [" + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + "]}", "nested deeper"},
+		{"{\"organizations\": [[" + strings.Repeat("1,", 500_000) + "1]]}", "more than 500000 values"},
 		{"{\"organizations\": [\n{\"id\": \"\xff\"}]}", "catalog.json:2: not JSON: "},
 	} {
 		_, err := catalog.Parse("catalog.json", []byte(c.text))

@@ -167,7 +167,7 @@ func TestBuiltInMetersCanBeReplaced(t *testing.T) {
 	if m, _ := c.Meter("credit"); m != (reckoner.Meter{Name: "credit", Unit: "coins", Type: reckoner.Rate}) {
 		t.Errorf("%+v", m)
 	}
-	if m := parse(t, "").MatchMeter("credit", "", nil); m != (reckoner.Meter{Name: "credit", Unit: "credits", Type: reckoner.Interval}) {
+	if m := parse(t, "{}").MatchMeter("credit", "", nil); m != (reckoner.Meter{Name: "credit", Unit: "credits", Type: reckoner.Interval}) {
 		t.Errorf("%+v", m)
 	}
 }

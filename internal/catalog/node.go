@@ -43,6 +43,10 @@ const maxDepth = 8
 
 var errTooDeep = fmt.Errorf("nested deeper than %d levels: nothing in a catalog is", maxDepth)
 
+// errEmpty refuses a document without anything in it: most often it is a file that is about to be written, and to take
+// it would close every account.
+const errEmpty = "is empty: write {} if nothing is what you mean"
+
 // visitor takes what a reader finds in a document: an object of lists of entities.
 type visitor interface {
 	// list says that a list begins. False skips it.
@@ -85,10 +89,23 @@ type problems struct {
 }
 
 func (p *problems) add(line int, path, message string) {
-	if len(p.all) == maxProblems {
-		p.more++
+	if p.full() {
 		return
 	}
+	p.must(line, path, message)
+}
+
+// full reports whether nobody would read one more fault, and counts it.
+func (p *problems) full() bool {
+	if len(p.all) < maxProblems {
+		return false
+	}
+	p.more++
+	return true
+}
+
+// must adds a fault that ends the reading, however many there were before.
+func (p *problems) must(line int, path, message string) {
 	p.all = append(p.all, &Problem{File: p.file, Line: line, Path: path, Message: message})
 }
 

@@ -208,6 +208,8 @@ func TestHostileDocumentsEnd(t *testing.T) {
 		"deep objects":  "organizations: [" + strings.Repeat("{id: ", 5000) + strings.Repeat("}", 5000) + "]",
 		"deeper":        strings.Repeat("[", 1_000_000),
 		"large":         "organizations: # " + strings.Repeat("x", 100<<20),
+		"commas":        "organizations: [" + strings.Repeat("a,", 8<<20-20) + "]",
+		"dashes":        "organizations:\n" + strings.Repeat("-\n", 8<<20-20),
 		"a long key":    strings.Repeat("x", 1000) + ": []\n",
 		"merge":         "organizations:\n- {<<: {id: a}}\n",
 		"a key's alias": "organizations:\n- {&k id: a, *k : b}\n",
@@ -222,10 +224,20 @@ func TestHostileDocumentsEnd(t *testing.T) {
 
 func TestEmptyDocuments(t *testing.T) {
 	for _, name := range []string{"catalog.yaml", "catalog.json"} {
-		for _, text := range []string{"", "{}", `{"accounts": null}`, `{"accounts": []}`} {
+		for _, text := range []string{"{}", `{"accounts": null}`, `{"accounts": []}`} {
 			if c, err := catalog.Parse(name, []byte(text)); err != nil || c.Counts() != (catalog.Counts{}) {
 				t.Errorf("%s %q: %v", name, text, err)
 			}
+		}
+		for _, text := range []string{"", " \n"} { // a file that is about to be written
+			if _, err := catalog.Parse(name, []byte(text)); err == nil || err.Error() != name+": is empty: write {} if nothing is what you mean" {
+				t.Errorf("%s %q: %v", name, text, err)
+			}
+		}
+	}
+	for _, text := range []string{"# only words\n", "---\n", "~"} {
+		if c, err := catalog.Parse("catalog.yaml", []byte(text)); err == nil {
+			t.Errorf("%q: %+v", text, c.Counts())
 		}
 	}
 }

@@ -9,16 +9,41 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxYAMLBytes bounds a YAML document: its reader holds the whole tree, and the worst document takes about a hundred
-// times its size in memory.
-const maxYAMLBytes = 16 << 20
+// maxYAMLBytes and maxYAMLMarks bound a YAML document, because its reader holds the whole tree: a document of commas
+// takes 300 times its size in memory. A million marks are some 45,000 accounts with a subscription each.
+const (
+	maxYAMLBytes = 16 << 20
+	maxYAMLMarks = 1_000_000
+)
+
+// marks counts what can begin a node. No document has more than two nodes for each, and one.
+func marks(data []byte) int {
+	n := 0
+	for i, c := range data {
+		switch c {
+		case ',', ':', '[', '{', '\n', '\r':
+			n++
+		case '-', '?': // not those inside of words, as in UUIDs
+			if i+1 == len(data) || data[i+1] <= ' ' || data[i+1] >= 0x80 {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+const useJSON = "write it as JSON, in a file named .json"
 
 // readYAML hands the document's entities to v. Anchors and aliases are refused: a document of a few bytes could stand
 // for gigabytes, and a catalog that is read by people should say what it says.
 func readYAML(data []byte, v visitor) {
 	if len(data) > maxYAMLBytes {
-		v.wrong(0, "", fmt.Sprintf("%d bytes are more than the %d that a YAML catalog may have: write it as JSON, in a file named .json",
-			len(data), maxYAMLBytes))
+		v.wrong(0, "", fmt.Sprintf("more than the %d bytes that a YAML catalog may have: %s", maxYAMLBytes, useJSON))
+		return
+	}
+	if n := marks(data); n > maxYAMLMarks {
+		v.wrong(0, "", fmt.Sprintf("%d commas, colons, brackets and lines are more than the %d that a YAML catalog may have: %s",
+			n, maxYAMLMarks, useJSON))
 		return
 	}
 	doc, err := parseYAML(data)
@@ -26,13 +51,11 @@ func readYAML(data []byte, v visitor) {
 		v.wrong(0, "", err.Error())
 		return
 	}
-	if doc == nil {
+	if doc == nil || doc.Content[0].Tag == "!!null" {
+		v.wrong(0, "", errEmpty)
 		return
 	}
 	root := doc.Content[0]
-	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
-		return
-	}
 	if root.Kind != yaml.MappingNode {
 		v.wrong(root.Line, "", "want an object of lists: organizations, projects, accounts, …")
 		return
