@@ -107,7 +107,8 @@ func TestMachinesAreFound(t *testing.T) {
 		{"a.sh", "X=" + home + "/x\n", 1},
 		{"a.md", "the route /v1beta1" + home + "\n", 0},
 		{"a.md", "GET /usages and /metrics\n", 0},
-		{"interop/package-lock.json", "{\n\"resolved\": \"x\"\n}\n", 1},
+		{"interop/package-lock.json", "{\n\"resolved\": \"https://registry.example/x.tgz\"\n}\n", 1},
+		{"interop/package-lock.json", "{\n\"resolved\": \"node_modules/x\"\n}\n", 0},
 		{"interop/.npmrc", "", 1},
 	} {
 		if got := tidy.Machines([]tidy.Text{{Path: c.name, Data: []byte(c.text)}}); len(got) != c.wrong {

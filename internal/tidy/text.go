@@ -41,6 +41,9 @@ func LoadTexts(root string) ([]Text, error) {
 // machinePath finds the homes of people and of build machines: no other machine has them.
 var machinePath = regexp.MustCompile(`(^|[\s"'` + "`" + `=(:])/(work|root|home|Users)/[A-Za-z0-9._-]+`)
 
+// registry finds where a package was fetched from; a link inside the tree is none.
+var registry = regexp.MustCompile(`"resolved": "[a-z+]+:`)
+
 // Machines reports paths of somebody's machine, and settings that tie a clone to somebody's registry.
 func Machines(texts []Text) []string {
 	var wrong []string
@@ -49,7 +52,7 @@ func Machines(texts []Text) []string {
 			if m := machinePath.Find(line); m != nil {
 				wrong = append(wrong, fmt.Sprintf("%s:%d: %s is a path of one machine", t.Path, i+1, bytes.TrimSpace(m)))
 			}
-			if path.Base(t.Path) == "package-lock.json" && bytes.Contains(line, []byte(`"resolved"`)) {
+			if path.Base(t.Path) == "package-lock.json" && registry.Match(line) {
 				wrong = append(wrong, fmt.Sprintf("%s:%d: names a registry; write it with npm install --omit-lockfile-registry-resolved", t.Path, i+1))
 			}
 		}
