@@ -128,7 +128,7 @@ func (m *machine) addUsage(l *layer, p reckoner.Position, key *ledger.TotalKey, 
 	if err := fold(&t, p, used, q); err != nil {
 		return err
 	}
-	l.totals[string(id)] = t
+	l.setTotal(id, &t)
 	return m.addUsed(l, key, q)
 }
 
@@ -203,7 +203,7 @@ func (m *machine) subtract(l *layer, p reckoner.Position, key *ledger.TotalKey, 
 	}
 	t.Reverts++
 	t.Position = p
-	l.totals[string(id)] = t
+	l.setTotal(id, &t)
 	return m.addUsed(l, key, q)
 }
 

@@ -39,6 +39,7 @@ type layer struct {
 	memories map[string]memory
 	totals   map[string]ledger.Total
 	useds    map[string]reckoner.Quantity
+	changed  func(*ledger.Total) // told of every change of a total, in order; nil: nobody
 }
 
 func newLayer(below view) *layer {
@@ -69,6 +70,13 @@ func (l *layer) used(key []byte) (reckoner.Quantity, bool, error) {
 		return q, true, nil
 	}
 	return l.below.used(key)
+}
+
+func (l *layer) setTotal(key []byte, t *ledger.Total) {
+	l.totals[string(key)] = *t
+	if l.changed != nil {
+		l.changed(t)
+	}
 }
 
 // void is the view that holds nothing: the state before the first event.

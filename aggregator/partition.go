@@ -26,6 +26,8 @@ type partition struct {
 	sealed  *batch // nil when none is on its way
 	pending *batch
 	torn    error // why the pending batch must never be written
+
+	totalChanged func(*ledger.Total) // of a replay that looks at every change; nil otherwise
 }
 
 func newPartition(l ledger.Log, number int32, of Partitioner, s *store) *partition {
@@ -90,6 +92,7 @@ func (p *partition) seal() *batch {
 	}
 	p.sealed = p.pending
 	p.pending = newBatch(p.sealed.layer, p.sealed.checkpoint)
+	p.pending.layer.changed = p.totalChanged
 	return p.sealed
 }
 

@@ -40,6 +40,16 @@ type Restorer interface {
 	Refusals(ctx context.Context, log uint32, partition int32, below int64) iter.Seq2[Refusal, error]
 }
 
+// Auditor gives what a verification compares beside the rows of Restorer.
+type Auditor interface {
+	// Totals yields every total whose last change stands in a partition of a log, each once, in no particular order.
+	// The sequence ends after the first error.
+	Totals(ctx context.Context, log uint32, partition int32) iter.Seq2[Total, error]
+	// Audit computes, from the rows themselves, the counts and digests that a checkpoint at an offset has to carry. Its
+	// Rules and RecordHash are 0: the rows do not hold them.
+	Audit(ctx context.Context, log uint32, partition int32, below int64) (Checkpoint, error)
+}
+
 // Logs keeps the registration of logs.
 type Logs interface {
 	// CurrentLog returns the newest registered log, or ErrNoLog.

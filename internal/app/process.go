@@ -22,7 +22,7 @@ type Process struct {
 // Run starts a process, waits until ctx ends or something that must run has failed, and stops it. The steps of start
 // register their own ends, so that a start that fails half-way is undone too.
 func Run(ctx context.Context, s *config.Settings, log *slog.Logger, start func(ctx context.Context, p *Process) error) error {
-	p := &Process{Lifecycle: NewLifecycle(log), Settings: s, Log: log, Ops: NewOps()}
+	p := NewProcess(s, log)
 	err := start(ctx, p)
 	if err == nil {
 		err = p.Wait(ctx)
@@ -39,9 +39,17 @@ func Run(ctx context.Context, s *config.Settings, log *slog.Logger, start func(c
 
 // RunOnce runs something to its end, and undoes what it started.
 func RunOnce(ctx context.Context, s *config.Settings, log *slog.Logger, do func(ctx context.Context, p *Process) error) error {
-	p := &Process{Lifecycle: NewLifecycle(log), Settings: s, Log: log, Ops: NewOps()}
-	return errors.Join(do(ctx, p), p.Stop(s.Shutdown.Timeout))
+	p := NewProcess(s, log)
+	return p.End(do(ctx, p))
 }
+
+// NewProcess returns a process in which nothing runs.
+func NewProcess(s *config.Settings, log *slog.Logger) *Process {
+	return &Process{Lifecycle: NewLifecycle(log), Settings: s, Log: log, Ops: NewOps()}
+}
+
+// End undoes what was started, and joins its errors to err.
+func (p *Process) End(err error) error { return errors.Join(err, p.Stop(p.Settings.Shutdown.Timeout)) }
 
 // serveOps opens the operators' port, first of all.
 func (p *Process) serveOps() error {

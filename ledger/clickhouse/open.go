@@ -53,6 +53,7 @@ var (
 	_ ledger.Writer   = (*Ledger)(nil)
 	_ ledger.Restorer = (*Ledger)(nil)
 	_ ledger.Logs     = (*Ledger)(nil)
+	_ ledger.Auditor  = (*Ledger)(nil)
 	_ ledger.Reader   = (*Ledger)(nil)
 )
 

@@ -13,7 +13,7 @@ var queryFiles embed.FS
 type queries struct {
 	migrationsApplied, migrationRecord                             string
 	insertEntries, insertRefusals, insertTotals, insertCheckpoints string
-	checkpoint, restoreEntries, restoreRefusals, audit             string
+	checkpoint, restoreEntries, restoreRefusals, audit, totals     string
 	logs, logRegister, transactions, usageSources, debited         string
 }
 
@@ -30,6 +30,7 @@ func loadQueries() (queries, error) {
 		"restore_entries":    &q.restoreEntries,
 		"restore_refusals":   &q.restoreRefusals,
 		"audit":              &q.audit,
+		"totals":             &q.totals,
 		"logs":               &q.logs,
 		"log_register":       &q.logRegister,
 		"transactions":       &q.transactions,

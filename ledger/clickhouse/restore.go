@@ -57,6 +57,11 @@ func (l *Ledger) Audit(ctx context.Context, log uint32, partition int32, below i
 	return c, nil
 }
 
+// Totals implements ledger.Auditor.
+func (l *Ledger) Totals(ctx context.Context, log uint32, partition int32) iter.Seq2[ledger.Total, error] {
+	return stream(ctx, l, l.queries.totals, scanTotal, ch.Named("log", log), ch.Named("partition", partition))
+}
+
 func restoreArgs(log uint32, partition int32, below int64) []any {
 	return []any{ch.Named("log", log), ch.Named("partition", partition), ch.Named("below", below)}
 }

@@ -80,6 +80,24 @@ func (r *refusalRow) scan(rows driver.Rows) (ledger.Refusal, error) {
 	return *f, nil
 }
 
+// scanTotal scans the columns of totals.sql.
+func scanTotal(rows driver.Rows) (ledger.Total, error) {
+	var t ledger.Total
+	var meterType uint8
+	var quantity string
+	err := rows.Scan(&t.AccountID, &t.SubscriptionID, &t.Meter, &meterType, &t.Period.Start, &t.Period.End, &t.Bucket,
+		&quantity, &t.Events, &t.Reverts, &t.FirstUse, &t.LastUse, &t.Reading.Log, &t.Reading.Partition, &t.Reading.Offset,
+		&t.Reading.Index, &t.Position.Log, &t.Position.Partition, &t.Position.Offset, &t.Position.Index)
+	if err != nil {
+		return ledger.Total{}, fmt.Errorf("read total: %w", err)
+	}
+	t.MeterType = reckoner.MeterType(meterType)
+	if t.Quantity, err = reckoner.ParseQuantity(quantity); err != nil {
+		return ledger.Total{}, fmt.Errorf("read total at %s: %w", t.Position, err)
+	}
+	return t, nil
+}
+
 func parseOptional(text *string) (*reckoner.Quantity, error) {
 	if text == nil {
 		return nil, nil

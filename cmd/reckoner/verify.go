@@ -1,0 +1,55 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"reckoner/internal/app"
+	"reckoner/internal/config"
+)
+
+func newVerify() *cobra.Command {
+	c := &cobra.Command{
+		Use: "verify", Short: "Replay the log beside the ledger and compare them bit by bit", Args: cobra.NoArgs,
+		Long: "Replay the log from its first record through a fresh machine and compare every entry, refusal, total and checkpoint with\n" +
+			"what the ledger holds. It may run beside the system, a running `dev` included.\n\n" +
+			"Exit status: 0 when nothing differs, 1 otherwise.",
+		Example: "  reckoner verify\n  reckoner verify --brokers kafka-1:9092 --clickhouse http://clickhouse:8123",
+	}
+	config.AddFlags(c.Flags(), "config", "log-level", "brokers", "clickhouse")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		s, err := loadSettings(c, nil)
+		if err != nil {
+			return err
+		}
+		p := app.NewProcess(s, newLogger(s, c.ErrOrStderr()))
+		clean, err := app.Verify(c.Context(), p, c.OutOrStdout(), showProgress(c.ErrOrStderr()))
+		if err := p.End(err); err != nil {
+			return err
+		}
+		if !clean {
+			return &exitStatus{1}
+		}
+		return nil
+	}
+	return c
+}
+
+// showProgress draws a bar a partition.
+func showProgress(out io.Writer) func(partition int32, done, total int64) {
+	var bar *progressbar.ProgressBar
+	current := int32(-1)
+	return func(partition int32, done, total int64) {
+		if partition != current {
+			current = partition
+			bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(out), progressbar.OptionShowCount(),
+				progressbar.OptionShowIts(), progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish(),
+				progressbar.OptionSetDescription(fmt.Sprintf("partition %d", partition)))
+		}
+		_ = bar.Set64(done) // a bar that cannot be drawn is no reason to stop
+	}
+}

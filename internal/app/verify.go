@@ -1,0 +1,106 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"reckoner/aggregator"
+	"reckoner/aggregator/verify"
+	"reckoner/internal/bus"
+	"reckoner/ledger/clickhouse"
+)
+
+// Verify replays the log beside the ledger and prints what differs. It reports whether nothing does.
+func Verify(ctx context.Context, p *Process, out io.Writer, progress func(partition int32, done, total int64)) (clean bool, err error) {
+	client, err := p.kafka()
+	if err != nil {
+		return false, err
+	}
+	l, err := p.ledger(clickhouse.Options{})
+	if err != nil {
+		return false, err
+	}
+	replay, err := p.replay(ctx, client, l)
+	if err != nil {
+		return false, err
+	}
+	started := time.Now()
+	report, err := verify.Run(ctx, verify.Options{Replay: replay, Ledger: l, Progress: progress})
+	if err != nil {
+		return false, err
+	}
+	return report.Found == 0, printReport(out, report, time.Since(started))
+}
+
+// replay returns how the registered log is decided again. Unlike a process that stays, it does not wait for what is
+// missing.
+func (p *Process) replay(ctx context.Context, client *bus.Client, l *clickhouse.Ledger) (aggregator.Replay, error) {
+	if err := l.CheckSchema(ctx); err != nil {
+		return aggregator.Replay{}, err
+	}
+	current, err := l.CurrentLog(ctx)
+	if err != nil {
+		return aggregator.Replay{}, err
+	}
+	n, err := client.Partitions(ctx, current.Topic)
+	if err != nil {
+		return aggregator.Replay{}, err
+	}
+	if err := p.fits(current, int32(n)); err != nil {
+		return aggregator.Replay{}, err
+	}
+	return aggregator.Replay{
+		Log: current, Partitioner: bus.PartitionFor, Restorer: l, CacheBytes: p.Settings.Aggregator.StateCacheBytes,
+		Source: &aggregator.KafkaSource{Client: client, Topic: current.Topic, FetchBytes: int(p.Settings.Aggregator.FetchBytesMax), MaxWait: time.Second},
+		Slog:   p.Log.With("component", "replay"),
+	}, nil
+}
+
+func printReport(out io.Writer, r *verify.Report, took time.Duration) error {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "partition\tfrom offset\tcheckpoint\treplayed\tentries\trefusals\ttotals\t")
+	var replayed, entries, refusals, totals int64
+	for _, p := range r.Partitions {
+		fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", p.Number, p.From, p.Checkpoint, p.Replayed, p.Entries, p.Refusals, p.Totals)
+		replayed, entries, refusals, totals = replayed+p.Replayed, entries+p.Entries, refusals+p.Refusals, totals+p.Totals
+	}
+	fmt.Fprintf(t, "all\t\t\t%d\t%d\t%d\t%d\t\n", replayed, entries, refusals, totals)
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, p := range r.Partitions {
+		if p.From > 0 {
+			fmt.Fprintf(out, "partition %d: the log begins at offset %d; what stood before it was taken from the ledger and checked for consistency only\n", p.Number, p.From)
+		}
+	}
+	if r.Found > 0 {
+		if err := printDifferences(out, r); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(out, "%d events replayed in %s: %s\n", replayed, took.Round(time.Millisecond), verdict(r.Found))
+	return err
+}
+
+func printDifferences(out io.Writer, r *verify.Report) error {
+	fmt.Fprintln(out)
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "partition\ttable\trow\tdifference")
+	for _, d := range r.Differences {
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\n", d.Partition, d.Table, d.What, d.Text)
+	}
+	if more := r.Found - int64(len(r.Differences)); more > 0 {
+		fmt.Fprintf(t, "\t\t\tand %d more\n", more)
+	}
+	return t.Flush()
+}
+
+func verdict(found int64) string {
+	if found == 0 {
+		return "the ledger is what the log gives"
+	}
+	return fmt.Sprintf("%d differences; `reckoner replay` writes the rows again", found)
+}
