@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -202,6 +203,11 @@ func TestTheTable(t *testing.T) {
 			t.Errorf("%s and %s share %s", k.Name, other, k.Env())
 		}
 		envs[k.Env()] = k.Name
+	}
+	for name := range config.EmbeddedDefaults() {
+		if !slices.ContainsFunc(config.Describe(), func(k config.Key) bool { return k.Name == name }) {
+			t.Errorf("no key %s", name)
+		}
 	}
 	fs := flags(t)
 	for _, name := range []string{"listen", "ops-listen", "data-dir", "brokers", "clickhouse", "kafka-listen", "clickhouse-listen", "catalog", "config", "log-level"} {
