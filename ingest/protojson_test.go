@@ -66,7 +66,7 @@ func TestNamesAndNulls(t *testing.T) {
 		`{"org_id":1}`, `{"org_id":{}}`, `{"usages":{}}`, `{"usages":"x"}`, `{"usages":[1]}`, `{"usages":[null]}`, `{"usages":[[]]}`,
 		`{"usages":[{"metadata":"x"}]}`, `{"usages":[{"metadata":[1]}]}`, `{"usages":[{"created_at":1767225600}]}`, `{"org_id":"\ud800"}`,
 		"{\"org_id\":\"\xff\"}", "{\"org_id\":\"\n\"}", `{"org_id":"\x"}`, `{org_id:"a"}`, `{"org_id":'a'}`, `{"org_id":"a",}`, `{"usages":[{},]}`,
-		`{"org_id" "a"}`, `{"org_id":}`, `{"org_id"`, `{"org_id":"a`, `{`, `}`, `"{}"`, `5`, `true`, `{}{}`, `{} x`, `nul`, "\ufeff{}",
+		`{"org_id" "a"}`, `{"org_id":}`, `{"org_id"`, `{"org_id":"a`, `{`, `}`, `"{}"`, `5`, `true`, `{}{}`, `{} x`, `nul`, "\ufeff{}", `{5:1}`, `{1:2}`, `{null:1}`, `{"usages":[{7:1}]}`, `{"usages":[{"metadata":{7:1}}]}`, `{"usages":[{]}`, `{"usages":[}]`,
 	} {
 		if _, err := parseCreate([]byte(body), &l); err == nil || reckoner.CodeOf(err) != reckoner.Invalid {
 			t.Errorf("%q: %v; want it refused", body, err)

@@ -21,7 +21,10 @@ func (s *Server) publish(c *call, events []reckoner.Event) error {
 	started := time.Now()
 	err = s.publisher.Produce(ctx, bus.TopicEvents, records)
 	result := "ok"
-	if err != nil {
+	switch {
+	case errors.Is(err, bus.ErrBusy):
+		result = "busy"
+	case err != nil:
 		result = "failed"
 	}
 	s.metrics.produce.WithLabelValues(result).Observe(time.Since(started).Seconds())

@@ -21,6 +21,8 @@ type route struct {
 	pattern string // segments; one in braces matches anything but nothing, and is named
 	scope   catalog.Scope
 	handle  func(*call) error
+
+	segments []string // of the pattern
 }
 
 // dialect is a set of routes with one shape of errors.
@@ -34,13 +36,20 @@ type params map[string]string
 
 type router struct{ routes []*route }
 
+func newRouter(routes []*route) router {
+	for _, r := range routes {
+		r.segments = strings.Split(r.pattern, "/")
+	}
+	return router{routes}
+}
+
 // find matches the escaped path, so that an escaped slash stays inside its segment. It never redirects and never
 // cleans: a request is for the path that it names.
 func (rt router) find(method, escapedPath string) (*route, params, error) {
 	path := strings.Split(escapedPath, "/")
 	known := false
 	for _, r := range rt.routes {
-		p, ok := match(strings.Split(r.pattern, "/"), path)
+		p, ok := match(r.segments, path)
 		if !ok {
 			continue
 		}

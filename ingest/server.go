@@ -92,7 +92,7 @@ func New(o Options) (*Server, error) {
 	}
 	f := newFrontier(s)
 	s.unknown = &f.dialect
-	s.routes.routes = f.routes()
+	s.routes = newRouter(f.routes())
 	s.outcomes.observe(s.metrics, s.limits.WaitersMax)
 	return s, nil
 }

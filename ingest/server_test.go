@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -252,4 +253,57 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 			t.Errorf("without %s: no error", name)
 		}
 	}
+}
+
+// TestLargeBodyOverTheWire: the caller gets to read the 413, though it is still sending when that is decided.
+func TestLargeBodyOverTheWire(t *testing.T) {
+	w := newWorld(t)
+	srv := httptest.NewServer(w.server)
+	defer srv.Close()
+	for _, chunked := range []bool{false, true} {
+		r, err := http.NewRequest(http.MethodPost, srv.URL+createPath, bytes.NewReader(make([]byte, 9<<20)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if chunked {
+			r.ContentLength = -1
+		}
+		r.SetBasicAuth("demo", "se:cret")
+		resp, err := srv.Client().Do(r)
+		if err != nil {
+			t.Errorf("chunked %v: %v", chunked, err)
+			continue
+		}
+		if _ = resp.Body.Close(); resp.StatusCode != 413 {
+			t.Errorf("chunked %v: %s", chunked, resp.Status)
+		}
+	}
+}
+
+// TestAnswersLeaveNoDeadline: a connection that rested longer than an answer may take is as good as new. It is net/http
+// that takes an answer's deadline back; were it not to, the next `100 Continue` could not be written.
+func TestAnswersLeaveNoDeadline(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Limits.WriteTimeout = 200 * time.Millisecond })
+	conn := dial(t, w, 2)
+	answers := bufio.NewReader(conn)
+	next := func(want string) {
+		t.Helper()
+		line, err := answers.ReadString('\n')
+		if err != nil || !strings.HasPrefix(line, "HTTP/1.1 "+want) {
+			t.Fatalf("%q, %v; want %s", line, err, want)
+		}
+		for line != "\r\n" && err == nil {
+			line, err = answers.ReadString('\n')
+		}
+	}
+	fmt.Fprint(conn, "}")
+	next("200")
+	if _, err := answers.Discard(len("{}")); err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(250 * time.Millisecond) // the time under test
+	fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer demo:se:cret\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n", createPath)
+	next("100")
+	fmt.Fprint(conn, "{}")
+	next("200")
 }
