@@ -1,0 +1,6 @@
+SELECT
+    account_id, subscription_id, toString(meter) AS meter, toUInt8(meter_type) AS meter_type, period_start, period_end, bucket,
+    toString(quantity) AS quantity, events, reverts, first_use, last_use, reading_log, reading_partition, reading_offset,
+    reading_index, `log`, `partition`, `offset`, `index`
+FROM totals FINAL
+WHERE `log` = {log:UInt32} AND `partition` = {partition:Int32}
