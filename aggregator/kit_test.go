@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"testing"
 	"time"
 
@@ -131,6 +132,9 @@ func testMachine() *machine {
 // same compares rows, quantities included.
 func same(t testing.TB, what string, want, got any) {
 	t.Helper()
+	if reflect.DeepEqual(want, got) {
+		return // at a tenth of the cost
+	}
 	if d := diff(want, got); d != "" {
 		t.Fatalf("%s: (-want +got)\n%s", what, d)
 	}

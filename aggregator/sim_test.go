@@ -24,7 +24,7 @@ const (
 // TestSimulation runs worlds of chance to their end; then the ledger is what the naive model says, bit by bit what a
 // world without faults has, and every state and every restored state is the same.
 func TestSimulation(t *testing.T) {
-	from, n := uint64(0), uint64(300)
+	from, n := uint64(0), uint64(simSeedsDefault)
 	if v := os.Getenv(simSeeds); v != "" {
 		var err error
 		n, err = strconv.ParseUint(v, 10, 32)

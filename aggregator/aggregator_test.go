@@ -1,0 +1,401 @@
+package aggregator
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"reckoner"
+	"reckoner/internal/bus"
+	"reckoner/internal/wire"
+	"reckoner/ledger"
+)
+
+// fakeGroup gives out the generations that a test sends, one after the other, as a consumer group does.
+type fakeGroup struct {
+	generations chan fakeGeneration
+	left        chan struct{} // closed when the member leaves
+	onLeave     func()        // called when its context ends
+}
+
+type fakeGeneration struct {
+	partitions []int32
+	over       context.Context // ends the generation
+	commits    func(map[int]int64)
+}
+
+func (g fakeGeneration) Partitions() []int32 { return g.partitions }
+func (g fakeGeneration) Commit(_ context.Context, next map[int]int64) error {
+	if g.commits != nil {
+		g.commits(next)
+	}
+	return g.over.Err()
+}
+
+func (f *fakeGroup) Run(ctx context.Context, work func(context.Context, Generation) error) error {
+	defer close(f.left) // a second time would panic
+	noted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { f.onLeave(); close(noted) })
+	defer func() {
+		if !stop() {
+			<-noted
+		}
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case g := <-f.generations:
+			gen, cancel := context.WithCancel(ctx)
+			stop := context.AfterFunc(g.over, cancel)
+			err := work(gen, g)
+			if err == nil {
+				<-gen.Done()
+			}
+			stop()
+			cancel()
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// rig is an aggregator over a fake group, log and ledger.
+type rig struct {
+	t       *testing.T
+	log     *memLog
+	ledger  *memLedger
+	group   *fakeGroup
+	a       *Aggregator
+	stop    context.CancelFunc
+	result  chan error
+	mu      sync.Mutex
+	atLeave ledger.Checkpoint // of testPartition, when the member left
+	dead    []bus.Record
+	said    []bus.Record
+}
+
+// Produce implements Publisher.
+func (r *rig) Produce(_ context.Context, topic string, recs []bus.Record) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if topic == bus.TopicDeadLetter {
+		r.dead = append(r.dead, recs...)
+	} else {
+		r.said = append(r.said, recs...)
+	}
+	return nil
+}
+
+// newRig starts an aggregator that no limit makes flush before a stop, unless change says otherwise.
+func newRig(t *testing.T, change func(o *Options)) *rig {
+	t.Helper()
+	leaks := goleak.IgnoreCurrent()
+	r := &rig{t: t, log: newMemLog(), ledger: newMemLedger(t), result: make(chan error, 1)}
+	r.group = &fakeGroup{generations: make(chan fakeGeneration), left: make(chan struct{})}
+	r.group.onLeave = func() {
+		c, _, _ := r.ledger.Checkpoint(context.Background(), 1, testPartition)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.atLeave = c
+	}
+	o := Options{
+		Dir: t.TempDir(), Log: testLog(), Source: r.log, Group: r.group, Ledger: r.ledger, Publisher: r, Partitioner: bus.PartitionFor,
+		Limits:     Limits{RecordsMax: 10_000, BytesMax: 1 << 20, Interval: time.Hour, WaitInterval: time.Hour},
+		CacheBytes: 1 << 20, BackoffMin: time.Millisecond, BackoffMax: 5 * time.Millisecond,
+		WriteTimeout: patience, AnswerTimeout: patience, DrainTimeout: patience,
+		Registerer: prometheus.NewRegistry(), Slog: quiet(),
+	}
+	if change != nil {
+		change(&o)
+	}
+	a, err := New(o)
+	must(t, err)
+	r.a = a
+	ctx, stop := context.WithCancel(context.Background())
+	r.stop = stop
+	go func() { r.result <- a.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		<-r.group.left
+		must(t, a.Close())
+		goleak.VerifyNone(t, leaks)
+	})
+	return r
+}
+
+// soon flushes every few milliseconds.
+func soon(o *Options) { o.Limits.Interval = 2 * time.Millisecond }
+
+// fill puts generated records into a partition and returns how many there are.
+func (r *rig) fill(partition int32, n int) int64 {
+	g := &generator{t: r.t, partition: int(partition), pick: rand.New(rand.NewPCG(3, uint64(partition))).IntN}
+	for range n {
+		r.log.add(partition, g.next(int64(len(r.log.recs[partition]))).rec)
+	}
+	return int64(len(r.log.recs[partition]))
+}
+
+// begin starts a generation and returns what ends it.
+func (r *rig) begin(partitions ...int32) (end func()) {
+	r.t.Helper()
+	over, end := context.WithCancel(context.Background())
+	r.t.Cleanup(end)
+	select {
+	case r.group.generations <- fakeGeneration{partitions: partitions, over: over}:
+	case <-time.After(patience):
+		r.t.Fatal("the generation before never ended")
+	}
+	return end
+}
+
+// ended waits for Run's result.
+func (r *rig) ended() error {
+	r.t.Helper()
+	select {
+	case err := <-r.result:
+		return err
+	case <-time.After(patience):
+		r.t.Fatal("Run did not return")
+		return nil
+	}
+}
+
+// decided is the next offset that a partition would decide.
+func (r *rig) decided(partition int32) int64 {
+	r.a.mu.Lock()
+	defer r.a.mu.Unlock()
+	if p := r.a.open[partition]; p != nil {
+		return p.next()
+	}
+	return -1
+}
+
+func TestStopDrainsThenLeaves(t *testing.T) {
+	r := newRig(t, nil)
+	n := int64(50)
+	for offset := range n { // nobody waits
+		r.log.add(testPartition, recordOf(t, offset, usage(accountIn(testPartition, 0), time.Duration(offset).String(), 1)))
+	}
+	r.begin(testPartition)
+	eventually(t, "all decided", func() bool { return r.decided(testPartition) == n })
+	if got := r.ledger.next(testPartition); got != 0 {
+		t.Fatalf("flushed up to %d before the stop", got)
+	}
+	r.stop()
+	if err := r.ended(); err != nil {
+		t.Errorf("error %v", err)
+	}
+	<-r.group.left
+	if r.atLeave.Next != n || r.a.Held()[testPartition] != n {
+		t.Errorf("left at %d, held up to %d, want %d", r.atLeave.Next, r.a.Held()[testPartition], n)
+	}
+	must(t, r.ledger.complete())
+}
+
+// One who waits is answered at once where all was idle.
+func TestWhoWaitsIsAnswered(t *testing.T) {
+	r := newRig(t, nil)
+	r.log.add(testPartition, recordOf(t, 0, usage(accountIn(testPartition, 0), "1", 1500, waits)))
+	r.begin(testPartition)
+	eventually(t, "settled", func() bool { return r.a.Held()[testPartition] == 1 })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.said) != 1 {
+		t.Fatalf("%d answers", len(r.said))
+	}
+	v, err := wire.DecodeVerdict(r.said[0].Value)
+	must(t, err)
+	if string(r.said[0].Key) != v.AccountID || v.ReplyTo != "ingest-1" || said(v) != "applied 1.5" {
+		t.Errorf("answered %+v", v)
+	}
+}
+
+func TestStopBeforeAnyGeneration(t *testing.T) {
+	r := newRig(t, nil)
+	r.stop()
+	if err := r.ended(); err != nil {
+		t.Errorf("error %v", err)
+	}
+	<-r.group.left
+}
+
+func TestStopBetweenGenerations(t *testing.T) {
+	r := newRig(t, soon)
+	n := r.fill(testPartition, 20)
+	end := r.begin(testPartition)
+	eventually(t, "all flushed", func() bool { return r.ledger.next(testPartition) == n })
+	end()
+	eventually(t, "the generation ended", func() bool { _, in := r.a.Status(); return !in })
+	r.stop()
+	if err := r.ended(); err != nil {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestStopWhileTheLedgerIsDown(t *testing.T) {
+	r := newRig(t, func(o *Options) { soon(o); o.DrainTimeout = 20 * time.Millisecond })
+	r.ledger.fault = func(*ledger.Batch) (*ledger.Batch, error) { return nil, errLedgerDown }
+	r.fill(testPartition, 20)
+	r.begin(testPartition)
+	eventually(t, "the first attempt", func() bool { s, _ := r.a.Status(); return len(s) == 1 && errors.Is(s[0].Err, errLedgerDown) })
+	r.stop()
+	if err := r.ended(); err != nil {
+		t.Errorf("error %v", err)
+	}
+	if got := r.a.Held()[testPartition]; got != 0 {
+		t.Errorf("settled up to %d what was never written", got)
+	}
+}
+
+func TestWhatCannotBeMendedEndsRun(t *testing.T) {
+	broken := errors.New("no such column")
+	r := newRig(t, soon)
+	r.ledger.fault = func(*ledger.Batch) (*ledger.Batch, error) { return nil, ledger.MarkPermanent(broken) }
+	r.fill(testPartition, 5)
+	r.begin(testPartition)
+	if err := r.ended(); !errors.Is(err, broken) {
+		t.Errorf("error %v, want %v", err, broken)
+	}
+	<-r.group.left
+}
+
+// An outage of the ledger, or rows stored with the answer lost, are waited out in one generation.
+func TestOutageOfTheLedgerIsWaitedOut(t *testing.T) {
+	r := newRig(t, soon)
+	tries := 0
+	r.ledger.fault = func(b *ledger.Batch) (*ledger.Batch, error) {
+		if tries++; tries%3 != 0 {
+			return b, errLedgerDown
+		}
+		return b, nil
+	}
+	n := r.fill(testPartition, 60)
+	r.begin(testPartition)
+	eventually(t, "all settled", func() bool { return r.a.Held()[testPartition] == n })
+	must(t, r.ledger.complete())
+}
+
+// A generation that ends in mid-flush abandons it; the next one decides the same again.
+func TestEndOfGenerationThenTheNext(t *testing.T) {
+	r := newRig(t, soon)
+	writing, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	r.ledger.fault = func(b *ledger.Batch) (*ledger.Batch, error) {
+		err := error(nil)
+		once.Do(func() { close(writing); <-release; err = errLedgerDown })
+		return b, err
+	}
+	n := r.fill(testPartition, 30)
+	end := r.begin(testPartition)
+	<-writing
+	end()
+	close(release)
+	r.begin(testPartition)
+	eventually(t, "all settled", func() bool { return r.a.Held()[testPartition] == n })
+	must(t, r.ledger.complete())
+}
+
+// A member without partitions stays in its generation until it ends.
+func TestGenerationWithoutPartitions(t *testing.T) {
+	r := newRig(t, nil)
+	end := r.begin()
+	eventually(t, "in a generation", func() bool { _, in := r.a.Status(); return in })
+	end()
+	n := r.fill(testPartition, 5)
+	r.begin(testPartition)
+	eventually(t, "all decided", func() bool { return r.decided(testPartition) == n })
+}
+
+// A partition that newer rules stop leaves the others going, keeps what was decided before, and goes on once the log
+// is mended.
+func TestNewerRulesStopOnePartition(t *testing.T) {
+	r := newRig(t, soon)
+	good := r.fill(0, 40)
+	a := accountIn(testPartition, 0)
+	bad := recordOf(t, 2, usage(a, "3", 1, func(e *reckoner.Event) { e.Rules = reckoner.Rules + 1 }))
+	r.log.add(testPartition, append(recordsOf(t, 0, usage(a, "1", 1), usage(a, "2", 1)), bad, recordOf(t, 3, usage(a, "4", 1)))...)
+	r.begin(0, testPartition)
+	eventually(t, "the others and what was before", func() bool {
+		return r.a.Held()[0] == good && r.a.Held()[testPartition] == 2
+	})
+	eventually(t, "the reason is told", func() bool {
+		s, _ := r.a.Status()
+		return len(s) == 2 && errors.Is(s[1].Err, ErrNewerRules) && s[1].Next == 2
+	})
+	good = r.fill(0, 40)
+	eventually(t, "the others go on", func() bool { return r.a.Held()[0] == good })
+	r.log.change(func() { r.log.recs[testPartition][2] = recordOf(t, 2, usage(a, "3", 1)) })
+	eventually(t, "it goes on", func() bool { return r.a.Held()[testPartition] == 4 })
+	must(t, r.ledger.complete())
+}
+
+// Between two generations the log may have gone on without this process: what stayed open is restored.
+func TestOpenStateThatTheLogLeftBehind(t *testing.T) {
+	r := newRig(t, soon)
+	n := r.fill(testPartition, 10)
+	end := r.begin(testPartition)
+	eventually(t, "all settled", func() bool { return r.a.Held()[testPartition] == n })
+	end()
+	eventually(t, "the generation ended", func() bool { _, in := r.a.Status(); return !in })
+
+	other := &scene{t: t, log: r.log, ledger: r.ledger}
+	n = r.fill(testPartition, 20)
+	other.advance(other.starter(t.TempDir()), n)
+	r.log.change(func() { r.log.first[testPartition] = n - 1 })
+	r.begin(testPartition)
+	eventually(t, "restored", func() bool { return r.a.Held()[testPartition] == n })
+	n = r.fill(testPartition, 5)
+	eventually(t, "goes on", func() bool { return r.a.Held()[testPartition] == n })
+	must(t, r.ledger.complete())
+}
+
+func TestDirectoryHasOneOwner(t *testing.T) {
+	r := newRig(t, nil)
+	o := r.a.o
+	o.Registerer = prometheus.NewRegistry()
+	if _, err := New(o); err == nil {
+		t.Fatal("two aggregators own one directory")
+	}
+}
+
+// A dead letter that no topic takes does not hold the partition: it goes without its contents.
+func TestDeadLetterTooLarge(t *testing.T) {
+	r := newRig(t, soon)
+	r.a.o.Publisher = choosy{r}
+	r.log.add(testPartition,
+		Record{Offset: 0, Value: []byte("\xff small")},
+		Record{Offset: 1, Key: []byte("key"), Value: make([]byte, 2000), Headers: []bus.Header{{Key: "reckoner-reason", Value: make([]byte, 2000)}}})
+	r.begin(testPartition)
+	eventually(t, "all settled", func() bool { return r.a.Held()[testPartition] == 2 })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.dead) != 2 || string(r.dead[0].Value) != "\xff small" || len(r.dead[1].Value) != 0 || len(r.dead[1].Headers) != 4 {
+		t.Fatalf("dead letters %+v", r.dead)
+	}
+	same(t, "header", bus.Header{Key: "reckoner-omitted", Value: []byte("2000")}, r.dead[1].Headers[3])
+	same(t, "header", bus.Header{Key: "reckoner-position", Value: []byte("1/1/1.0")}, r.dead[1].Headers[1])
+}
+
+// choosy takes no record of a thousand bytes.
+type choosy struct{ *rig }
+
+func (c choosy) Produce(ctx context.Context, topic string, recs []bus.Record) error {
+	for i, rec := range recs {
+		n := len(rec.Key) + len(rec.Value)
+		for _, h := range rec.Headers {
+			n += len(h.Value)
+		}
+		if n >= 1000 {
+			return &bus.TooLargeError{Index: i, Bytes: n, Max: 999}
+		}
+	}
+	return c.rig.Produce(ctx, topic, recs)
+}
