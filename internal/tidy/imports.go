@@ -25,6 +25,7 @@ func layers() []layer {
 		}, tests: []string{"internal/send"}},
 		{dir: "ingest", may: []string{".", "ledger", "internal/bus", "internal/catalog", "internal/wire"}, tests: slices.Concat(engines, []string{"configs"})},
 		{dir: "aggregator", may: []string{".", "ledger", "internal/bus", "internal/wire"}, tests: engines},
+		{dir: "aggregator/verify", may: []string{".", "aggregator", "ledger", "internal/bus", "internal/wire"}, tests: engines},
 		{dir: "ledger", may: []string{"."}},
 		{dir: "ledger/clickhouse", may: []string{".", "ledger"}, tests: engines},
 		{dir: "ledger/report", may: []string{".", "ledger", "internal/catalog"}, tests: slices.Concat(engines, []string{"configs"})},
@@ -34,8 +35,10 @@ func layers() []layer {
 		{dir: "internal/wire", may: []string{".", "internal/wire"}},
 		{dir: "internal/embedded", may: []string{"internal/embedded"}},
 		{dir: "internal/send", may: []string{"."}, tests: []string{"configs", "internal/catalog"}},
-		{dir: "internal/tidy", tests: []string{"internal/config", "internal/bus", "cmd"}},
+		{dir: "internal/tidy"},
+		{dir: "internal/e2e", tests: []string{".", "internal", "ledger", "configs"}},
 		{dir: "configs"},
+		{dir: "deploy", tests: []string{"internal/config", "internal/catalog"}},
 	}
 }
 
@@ -58,7 +61,7 @@ var owners = []struct{ library, dir string }{
 	{"github.com/ebitengine/purego", "internal/embedded/chdb"},
 	{"github.com/ClickHouse/ch-go", "internal/embedded/chdb"},
 	{"github.com/cockroachdb/pebble", "aggregator"},
-	{"github.com/compose-spec/compose-go", "internal/tidy"},
+	{"github.com/compose-spec/compose-go", "deploy"},
 	{"github.com/stretchr/testify", ""}, // the standard library and go-cmp compare
 	{"github.com/prometheus/client_golang/prometheus/promauto", ""},
 }
