@@ -32,7 +32,13 @@ func Migrate(ctx context.Context, p *Process) error {
 
 func (p *Process) migrate(ctx context.Context, client *bus.Client, l *clickhouse.Ledger) error {
 	k := p.Settings.Kafka
-	if err := client.EnsureTopics(ctx, bus.Topics(k.Partitions, k.ReplicationFactor)); err != nil {
+	specs := bus.Topics(k.Partitions, k.ReplicationFactor)
+	for i := range specs {
+		if k.MinInsyncReplicas > 0 {
+			specs[i].SetMinInsync(k.MinInsyncReplicas)
+		}
+	}
+	if err := client.EnsureTopics(ctx, specs); err != nil {
 		return fmt.Errorf("topics: %w", err)
 	}
 	if err := l.Migrate(ctx, nil); err != nil {

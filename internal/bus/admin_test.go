@@ -112,3 +112,12 @@ func TestOpenChecksItsOptions(t *testing.T) {
 		}
 	}
 }
+
+func TestMinInsyncReplacesTheDefault(t *testing.T) {
+	specs := bus.Topics(16, 3)
+	for i := range specs {
+		if specs[i].SetMinInsync(3); specs[i].Config["min.insync.replicas"] != "3" {
+			t.Errorf("%s: %v", specs[i].Name, specs[i].Config)
+		}
+	}
+}

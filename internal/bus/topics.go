@@ -1,5 +1,7 @@
 package bus
 
+import "strconv"
+
 // The topics. Names, keys and values are a contract with other programs.
 const (
 	// TopicEvents holds every usage and revert, keyed by billing account. It is the truth: it is neither compacted nor
@@ -64,3 +66,6 @@ func Topics(partitions, replication int) []TopicSpec {
 		spec(TopicCatalog, 1, forever, byBroker),
 	}
 }
+
+// SetMinInsync says how many copies an acknowledged write is in, whatever the number of copies.
+func (s *TopicSpec) SetMinInsync(replicas int) { s.Config[configMinInsync] = strconv.Itoa(replicas) }
