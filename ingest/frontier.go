@@ -24,11 +24,12 @@ func (f *frontier) routes() []*route {
 		org     = "/v1beta1/organizations/{org_id}/billing"
 		account = org + "/{billing_id}"
 		short   = "/v1beta1/organizations/billing"
+		admin   = "/v1beta1/admin/organizations/{org_id}/billing/{billing_id}"
 	)
 	table := []route{
 		{name: "create", method: http.MethodPost, pattern: account + "/usages", scope: catalog.UsageWrite, handle: f.create},
 		{name: "create_short", method: http.MethodPost, pattern: short + "/usages", scope: catalog.UsageWrite, handle: f.create},
-		{name: "revert", method: http.MethodPost, pattern: "/v1beta1/admin/organizations/{org_id}/billing/{billing_id}/usage/{usage_id}/revert", scope: catalog.UsageRevert, handle: f.revert},
+		{name: "revert", method: http.MethodPost, pattern: admin + "/usage/{usage_id}/revert", scope: catalog.UsageRevert, handle: f.revert},
 		{name: "revert_short", method: http.MethodPost, pattern: short + "/usages/revert", scope: catalog.UsageRevert, handle: f.revert},
 		{name: "revert_documented", method: http.MethodPost, pattern: account + "/usages/{usage_id}/revert", scope: catalog.UsageRevert, handle: f.revert},
 		{name: "transactions", method: http.MethodGet, pattern: account + "/transactions", scope: catalog.UsageRead, handle: f.transactions},

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -155,7 +156,7 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if err := w.outcomes.Run(ctx); err != context.Canceled {
+		if err := w.outcomes.Run(ctx); !errors.Is(err, context.Canceled) {
 			t.Errorf("following the outcomes ended with %v", err)
 		}
 	}()

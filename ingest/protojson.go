@@ -34,7 +34,7 @@ func parse(body []byte, l *Limits, number func(name []byte) int, field func(p *p
 	if err := p.message(number, field); err != nil {
 		return err
 	}
-	if _, err := p.d.ReadToken(); err != io.EOF {
+	if _, err := p.d.ReadToken(); !errors.Is(err, io.EOF) {
 		return invalid("invalid JSON at byte %d: more after the end of the message", p.d.InputOffset())
 	}
 	return nil
