@@ -133,3 +133,11 @@ func TestMentionsAreChecked(t *testing.T) {
 		}
 	}
 }
+
+func TestDependenciesAreRecorded(t *testing.T) {
+	files := tree{"a/a.go": "package a\nimport (\n\"fmt\"\n\"reckoner\"\n\"example.org/known/sub\"\n\"example.org/knownly\"\n)"}.files(t)
+	got := tidy.Dependencies(files, "we use `example.org/known` because")
+	if len(got) != 1 || !strings.Contains(got[0], "imports example.org/knownly,") {
+		t.Errorf("found %q", got)
+	}
+}
