@@ -24,7 +24,12 @@ func Migrate(ctx context.Context, p *Process) error {
 	if err := p.await(ctx, "Kafka", client.Ping); err != nil {
 		return err
 	}
-	if err := p.await(ctx, "ClickHouse", l.Ping); err != nil {
+	// Not Ping: that asks the database, which may be what is to be made.
+	answers := func(ctx context.Context) error {
+		_, _, err := l.SchemaVersion(ctx)
+		return err
+	}
+	if err := p.await(ctx, "ClickHouse", answers); err != nil {
 		return err
 	}
 	return p.migrate(ctx, client, l)
