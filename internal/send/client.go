@@ -18,6 +18,7 @@ import (
 const (
 	requestTimeout  = 60 * time.Second
 	answerBytesMax  = 64 << 10
+	messageBytesMax = 1 << 10 // of the server's words
 	backoffMin      = 100 * time.Millisecond
 	backoffMax      = 10 * time.Second
 	retryAfterMax   = 60 * time.Second
@@ -132,7 +133,7 @@ func (c *client) try(ctx context.Context, target, key string, body []byte) (a an
 		Message string `json:"message"`
 	}
 	if !a.ok() && json.Unmarshal(data, &told) == nil {
-		a.code, a.message = told.Code, clip(told.Message)
+		a.code, a.message = told.Code, clipTo(messageBytesMax, told.Message)
 	}
 	return a, retryAfter(resp.Header.Get("Retry-After"), time.Now()), nil
 }

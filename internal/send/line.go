@@ -170,8 +170,9 @@ func (l *line) checkRevert() error {
 }
 
 // clip keeps hostile input out of messages.
-func clip(s string) string {
-	const bytesMax = 80
+func clip(s string) string { return clipTo(80, s) }
+
+func clipTo(bytesMax int, s string) string {
 	if len(s) <= bytesMax {
 		return s
 	}

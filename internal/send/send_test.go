@@ -136,7 +136,7 @@ func TestRefusedUsagesHoldTheirAccountBack(t *testing.T) {
 			if strings.HasSuffix(r.URL.Path, "/revert") {
 				t.Error("a revert went out, though its usage was refused")
 			}
-			refuse(w, 400, 3, "Usages[2]: created_at is too old: scope usage.backfill lifts the bound")
+			refuse(w, 400, 3, "invalid CreateBillingUsageRequest.Usages[2].CreatedAt: 2018-09-30T09:58:02Z is older than 35 days; a credential with the scope usage.backfill may send it")
 			return true
 		}
 		return false
