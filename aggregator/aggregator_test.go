@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
@@ -355,6 +356,31 @@ func TestOpenStateThatTheLogLeftBehind(t *testing.T) {
 	n = r.fill(testPartition, 5)
 	eventually(t, "goes on", func() bool { return r.a.Held()[testPartition] == n })
 	must(t, r.ledger.complete())
+}
+
+// A state that turns out to be corrupt ends Run, because nothing that it says can be believed; the next process restores
+// it from the ledger and goes on.
+func TestCorruptStateEndsRunThenIsRestored(t *testing.T) {
+	r := newRig(t, soon)
+	a := accountIn(testPartition, 0)
+	r.log.add(testPartition, recordOf(t, 0, usage(a, "1", 1000)))
+	end := r.begin(testPartition)
+	eventually(t, "settled", func() bool { return r.a.Held()[testPartition] == 1 })
+	var k keys
+	must(t, r.a.open[testPartition].store.db.Set(k.id(a, reckoner.Usage, "1"), []byte("nonsense"), pebble.Sync))
+	r.log.add(testPartition, recordOf(t, 1, revert(a, "r", "1")))
+	if err := r.ended(); !errors.Is(err, errState) || !errors.Is(err, errCorrupt) {
+		t.Fatalf("error %v, want errCorrupt", err)
+	}
+	end()
+	must(t, r.a.release(nil))
+
+	other := &scene{t: t, log: r.log, ledger: r.ledger}
+	other.advance(other.starter(r.a.o.Dir), 2)
+	must(t, r.ledger.complete())
+	if got := r.ledger.checkpoints[testPartition]; got.Entries != 2 {
+		t.Errorf("the revert did not count: %+v", got)
+	}
 }
 
 func TestDirectoryHasOneOwner(t *testing.T) {

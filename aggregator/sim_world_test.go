@@ -115,9 +115,12 @@ func (p *simProc) settle(part *partition) error {
 	return part.settle()
 }
 
-// write tries as the process does: again and again, until it works or the generation ends.
+// write tries as the process does: again and again, until it works or the generation ends. Deciding goes on meanwhile.
 func (p *simProc) write(ctx context.Context, b *ledger.Batch) error {
 	for {
+		if p.sim.chance(2) {
+			p.work(simPartitions()[p.sim.rng.IntN(2)], 1+p.sim.rng.IntN(6))
+		}
 		err := p.sim.ledger.Write(ctx, b)
 		if err == nil || p.sim.chance(3) {
 			return err
