@@ -63,15 +63,17 @@ func (sc *scene) otherRecord(offset int) {
 	sc.log.recs[testPartition][offset] = Record{Offset: int64(offset), Key: []byte("another"), Value: []byte("record")}
 }
 
-// The cases of the start rule. Each begins with the state at 40 and the ledger at 60, and the log from 0 to 60.
-func TestStartRule(t *testing.T) {
-	for _, tt := range []struct {
-		name     string
-		change   func(sc *scene)
-		next     int64 // where it goes on, when there is no error
-		restored bool
-		err      error
-	}{
+// startCase is a case of the start rule. Each begins with the state at 40 and the ledger at 60, and the log from 0 to 60.
+type startCase struct {
+	name     string
+	change   func(sc *scene)
+	next     int64 // where it goes on, when there is no error
+	restored bool
+	err      error
+}
+
+func startCases() []startCase {
+	return []startCase{
 		{"state behind the ledger", func(*scene) {}, 40, false, nil},
 		{"state equal to the ledger", func(sc *scene) { sc.advance(sc.s, 60) }, 60, false, nil},
 		{"state ahead of the ledger", func(sc *scene) {
@@ -119,7 +121,11 @@ func TestStartRule(t *testing.T) {
 				break
 			}
 		}, 0, false, ErrLedgerMismatch},
-	} {
+	}
+}
+
+func TestStartRule(t *testing.T) {
+	for _, tt := range startCases() {
 		t.Run(tt.name, func(t *testing.T) {
 			sc := newScene(t)
 			sc.advance(sc.s, 40)
