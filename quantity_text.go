@@ -112,7 +112,7 @@ func (n number) quantity() (Quantity, error) {
 		return Quantity{}, ErrQuantityRange
 	}
 	var hi, lo uint64
-	ok := true
+	var ok bool
 	for _, part := range [2]string{n.whole, n.fraction} {
 		for i := range len(part) {
 			if hi, lo, ok = shift10(hi, lo, 1, uint64(part[i]-'0')); !ok {

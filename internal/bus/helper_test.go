@@ -3,7 +3,6 @@ package bus_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -14,18 +13,6 @@ import (
 
 // patience is how long a test waits for what must come. It is never waited out by a test that passes.
 const patience = 20 * time.Second
-
-type testWriter struct{ t testing.TB }
-
-func (w testWriter) Write(p []byte) (int, error) {
-	w.t.Logf("%s", p)
-	return len(p), nil
-}
-
-// logTo returns a logger that writes into the test's output while the test runs.
-func logTo(t testing.TB) *slog.Logger {
-	return slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
-}
 
 func open(t testing.TB, b *broker.Broker) *bus.Client {
 	t.Helper()

@@ -161,6 +161,8 @@ func (b *builder) lookup(r *ref) (found bool, hint string) {
 		_, found = b.c.plans[r.id]
 	case subscriptionList:
 		_, found = b.c.subscriptions[r.id]
+	case projectList, installationList, credentialList, lists:
+		// Nothing refers to these.
 	}
 	return found, ""
 }

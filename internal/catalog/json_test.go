@@ -132,5 +132,6 @@ func BenchmarkParse(b *testing.B) {
 	c = nil
 	runtime.GC()
 	runtime.ReadMemStats(&without)
+	runtime.KeepAlive(c)
 	b.ReportMetric(float64(with.HeapAlloc-without.HeapAlloc)/accounts, "heldB/account")
 }
