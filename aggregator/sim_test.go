@@ -203,7 +203,8 @@ func (p *simProc) arm() {
 
 func (p *simProc) tryFlush() (err error) {
 	defer func() {
-		if r := recover(); r == errCrash {
+		r := recover()
+		if thrown, ok := r.(error); ok && errors.Is(thrown, errCrash) {
 			err = errCrash
 		} else if r != nil {
 			panic(r)
