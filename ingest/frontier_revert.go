@@ -8,7 +8,12 @@ import (
 	"reckoner"
 )
 
-const idempotencyKey = "Idempotency-Key"
+const (
+	idempotencyKey = "Idempotency-Key"
+	// outcomeHeader names the outcome of a decided revert, for programs: several outcomes share a status and a code, and
+	// some share them with a request that was refused.
+	outcomeHeader = "Reckoner-Outcome"
+)
 
 // revert takes back a usage, and answers with what became of it.
 func (f *frontier) revert(c *call) error {
@@ -59,6 +64,7 @@ func (f *frontier) revert(c *call) error {
 		f.answer(c, http.StatusAccepted, []byte("{}"))
 		return nil
 	}
+	c.w.Header().Set(outcomeHeader, firstOutcome(&verdicts[0]).String())
 	if err := revertError(&verdicts[0]); err != nil {
 		return err
 	}
@@ -80,14 +86,18 @@ func (f *frontier) revertID(h http.Header) (string, error) {
 	return reckoner.CanonicalID(keys[0]), nil
 }
 
+// firstOutcome is the outcome that an answer is about: of a repetition, what the id got first.
+func firstOutcome(v *reckoner.Verdict) reckoner.Outcome {
+	if v.Outcome == reckoner.Duplicate {
+		return v.First
+	}
+	return v.Outcome
+}
+
 // revertError is what a revert's verdict means to its caller; nil when the usage was reverted. A repetition means what
 // the first one meant.
 func revertError(v *reckoner.Verdict) error {
-	outcome := v.Outcome
-	if outcome == reckoner.Duplicate {
-		outcome = v.First
-	}
-	switch outcome {
+	switch firstOutcome(v) {
 	case reckoner.Reverted:
 		return nil
 	case reckoner.UnknownUsage:

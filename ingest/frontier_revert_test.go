@@ -45,6 +45,13 @@ func TestRevertOutcomes(t *testing.T) {
 		w := newWorld(t)
 		w.decide = decided(c.outcome, c.first, -5)
 		a := w.post(revertPath, `{"amount":5}`, "Idempotency-Key: key-1")
+		named := c.outcome
+		if named == dup {
+			named = c.first
+		}
+		if got := a.header.Get("Reckoner-Outcome"); got != named.String() {
+			t.Errorf("%s/%s: the answer names the outcome %q", c.outcome, c.first, got)
+		}
 		if c.status == 200 {
 			if a.status != 200 || a.body != "{}" {
 				t.Errorf("%s/%s: %d %s", c.outcome, c.first, a.status, a.body)

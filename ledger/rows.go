@@ -42,8 +42,7 @@ type Entry struct {
 
 // Refusal is an event that does not count, and why. It is keyed by position like an entry.
 //
-// Of an Undecodable or Misrouted event the texts are what could be read, and may be empty; ReceivedAt is then the
-// record's own time.
+// Of an Undecodable event the texts are what could be read, and may be empty; its ReceivedAt is the record's own time.
 type Refusal struct {
 	Position       reckoner.Position
 	AccountID      string

@@ -39,7 +39,7 @@ func (p *Process) aggregate(ctx context.Context, client *bus.Client, l *clickhou
 		return err
 	}
 	s := p.Settings
-	producer := client.NewProducer(bus.ProducerOptions{DeliveryTimeout: s.Kafka.RequestTimeout})
+	producer := client.NewProducer(bus.ProducerOptions{DeliveryTimeout: s.Kafka.RequestTimeout, RecordBytes: bus.DeadLetterBytesMax - batchOverhead})
 	p.OnStop("aggregator's producer", producer.Close)
 	group := &aggregator.KafkaGroup{Client: client, Options: bus.GroupOptions{
 		Group: s.Kafka.Group, Topic: current.Topic, SessionTimeout: s.Kafka.SessionTimeout, RebalanceTimeout: s.Kafka.RebalanceTimeout,
@@ -66,6 +66,9 @@ func (p *Process) aggregate(ctx context.Context, client *bus.Client, l *clickhou
 	p.Ops.Healthy("aggregator", func(context.Context) error { return progressing(a, s.Health.StallAfter, time.Now()) })
 	return nil
 }
+
+// batchOverhead is what Kafka's batch around a lone record takes, generously: 61 bytes of header.
+const batchOverhead = 128
 
 // assigned is readiness: the group gave this process its share, even if that is nothing, and nothing stands still.
 func assigned(a *aggregator.Aggregator) error {

@@ -37,7 +37,8 @@ type client struct {
 // An answer is the final word of the server about one request.
 type answer struct {
 	status  int
-	code    int // the gRPC code of an error
+	outcome string // of a revert, when it is decided
+	code    int    // the gRPC code of an error
 	message string
 }
 
@@ -127,7 +128,7 @@ func (c *client) try(ctx context.Context, target, key string, body []byte) (a an
 	if err != nil {
 		return answer{}, 0, fmt.Errorf("read the answer: %w", err)
 	}
-	a = answer{status: resp.StatusCode}
+	a = answer{status: resp.StatusCode, outcome: resp.Header.Get(outcomeName)}
 	var told struct {
 		Code    int    `json:"code"`
 		Message string `json:"message"`

@@ -77,6 +77,9 @@ func (f *fakeIngest) serve(w http.ResponseWriter, r *http.Request) {
 	f.enter(got.account)
 	defer f.leave(got.account)
 	a := f.decide(got)
+	if a.outcome != "" {
+		w.Header().Set("Reckoner-Outcome", a.outcome)
+	}
 	if a.ok() {
 		w.WriteHeader(a.status)
 		_, _ = io.WriteString(w, "{}")
@@ -148,12 +151,12 @@ func (f *fakeIngest) decide(r request) answer {
 	case seen:
 		return a
 	case !f.usages[usage]:
-		a = answer{status: 404, code: 5, message: "unknown usage"}
+		a = answer{status: 404, code: 5, message: "unknown usage", outcome: "unknown_usage"}
 	case f.reverted[usage]:
-		a = answer{status: 400, code: 9, message: "already reverted"}
+		a = answer{status: 400, code: 9, message: "already reverted", outcome: "already_reverted"}
 	default:
 		f.reverted[usage] = true
-		a = answer{status: 200}
+		a = answer{status: 200, outcome: "reverted"}
 	}
 	f.answers[key] = a
 	return a
@@ -219,4 +222,28 @@ func marks(t *testing.T, state string) []string {
 	}
 	slices.Sort(found)
 	return found
+}
+
+func TestTheServerNamesWhatBecameOfARevert(t *testing.T) {
+	for _, c := range []struct {
+		answer  answer
+		class   Class
+		decided bool
+	}{
+		{answer{status: 200, outcome: "reverted"}, Reverted, true},
+		{answer{status: 200}, Reverted, true},
+		{answer{status: 202}, Undecided, true},
+		{answer{status: 404, code: 5, outcome: "unknown_usage"}, UnknownUsage, true},
+		{answer{status: 404, code: 5}, Refused, false}, // no such account, or no such path
+		{answer{status: 400, code: 9, outcome: "already_reverted"}, AlreadyReverted, true},
+		{answer{status: 400, code: 9, outcome: "not_revertable"}, NotRevertable, true},
+		{answer{status: 400, code: 3, outcome: "exceeds_usage"}, ExceedsUsage, true},
+		{answer{status: 400, code: 3}, Refused, false},
+		{answer{status: 409, code: 6, outcome: "conflict"}, Conflict, true},
+		{answer{status: 500, code: 13, outcome: "misrouted"}, Refused, false},
+	} {
+		if class, decided := revertClass(c.answer); class != c.class || decided != c.decided {
+			t.Errorf("%+v: %s, decided %v", c.answer, class, decided)
+		}
+	}
 }

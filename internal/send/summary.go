@@ -22,8 +22,12 @@ const (
 	Undecided Class = "undecided"
 	// UnknownUsage answers a revert of a usage that the account does not have.
 	UnknownUsage Class = "unknown_usage"
-	// NotReverted answers a revert of a usage that was reverted before, or did not count.
-	NotReverted Class = "already_reverted_or_not_revertable"
+	// AlreadyReverted answers a revert of a usage that was reverted before.
+	AlreadyReverted Class = "already_reverted"
+	// NotRevertable answers a revert of a usage that did not count, or of a meter that does not add up.
+	NotRevertable Class = "not_revertable"
+	// ExceedsUsage answers a revert of more than the usage counted.
+	ExceedsUsage Class = "exceeds_usage"
 	// Conflict answers a revert whose id was used for another revert.
 	Conflict Class = "conflict"
 	// Refused lines were answered with an error.
@@ -34,29 +38,26 @@ const (
 
 // classes is the order in which people read them.
 func classes() []Class {
-	return []Class{Accepted, Reverted, Undecided, UnknownUsage, NotReverted, Conflict, Refused, HeldBack}
+	return []Class{
+		Accepted, Reverted, Undecided, UnknownUsage, AlreadyReverted, NotRevertable, ExceedsUsage, Conflict, Refused, HeldBack,
+	}
 }
 
-// The codes that decide a revert, as the dialect documents them.
-const (
-	codeNotFound           = 5
-	codeAlreadyExists      = 6
-	codeFailedPrecondition = 9
-)
+// outcomeName is the header in which the server names a revert's outcome. Statuses and codes alone do not tell a refused
+// request from a decided revert.
+const outcomeName = "Reckoner-Outcome"
 
 // revertClass tells an answer that decides a revert from one that refuses the request.
 func revertClass(a answer) (class Class, decided bool) {
+	switch decided := Class(a.outcome); decided {
+	case Reverted, UnknownUsage, AlreadyReverted, NotRevertable, ExceedsUsage, Conflict:
+		return decided, true
+	}
 	switch {
 	case a.status == http.StatusAccepted:
 		return Undecided, true
 	case a.ok():
 		return Reverted, true
-	case a.status == http.StatusNotFound && a.code == codeNotFound:
-		return UnknownUsage, true
-	case a.status == http.StatusBadRequest && a.code == codeFailedPrecondition:
-		return NotReverted, true
-	case a.status == http.StatusConflict && a.code == codeAlreadyExists:
-		return Conflict, true
 	default:
 		return Refused, false
 	}
