@@ -1,0 +1,228 @@
+//go:build kafka
+
+package onkafka_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"reckoner/internal/bus"
+)
+
+// sessionLeast is the shortest session that Apache Kafka takes by default.
+const sessionLeast = 6 * time.Second
+
+// member is one RunGroup whose generations a test can look at.
+type member struct {
+	mu      sync.Mutex
+	held    map[int]int64
+	gen     *bus.Generation // nil outside a generation
+	running int
+	end     func() error
+}
+
+func (m *member) states() map[int]int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.held)
+}
+
+func (m *member) generation() *bus.Generation {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.gen
+}
+
+// partitions returns what the member has now, nil outside a generation.
+func (m *member) partitions() []int {
+	if g := m.generation(); g != nil {
+		return g.Partitions()
+	}
+	return nil
+}
+
+func (m *member) work(ctx context.Context, g *bus.Generation) error {
+	m.mu.Lock()
+	m.gen = g
+	m.running++
+	if m.running != 1 {
+		panic("two generations at a time")
+	}
+	for p := range g.Assigned {
+		m.held[p] = max(m.held[p], 1)
+	}
+	m.mu.Unlock()
+	<-ctx.Done()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.gen = nil
+	m.running--
+	return nil
+}
+
+func options(group, topic string) bus.GroupOptions {
+	return bus.GroupOptions{
+		Group: group, Topic: topic, SessionTimeout: sessionLeast, Heartbeat: 100 * time.Millisecond,
+		RebalanceTimeout: 10 * time.Second, JoinBackoff: 50 * time.Millisecond,
+	}
+}
+
+func join(t *testing.T, c *bus.Client, topic string, held map[int]int64) *member {
+	m := &member{held: map[int]int64{}}
+	maps.Copy(m.held, held)
+	o := options(topic, topic)
+	o.Held = m.states
+	ctx, cancel := context.WithCancel(t.Context())
+	result := make(chan error, 1)
+	go func() { result <- c.RunGroup(ctx, o, m.work) }()
+	m.end = sync.OnceValue(func() error { cancel(); return <-result })
+	t.Cleanup(func() {
+		if err := m.end(); err != nil {
+			t.Errorf("the member ended with %v", err)
+		}
+	})
+	return m
+}
+
+// shares reports whether the members have all partitions, each once, in shares of these sizes.
+func shares(partitions int, sizes []int, members ...*member) func() bool {
+	return func() bool {
+		var all, got []int
+		for _, m := range members {
+			ps := m.partitions()
+			all = append(all, ps...)
+			got = append(got, len(ps))
+		}
+		slices.Sort(all)
+		slices.Sort(got)
+		return len(slices.Compact(all)) == partitions && slices.Equal(got, sizes)
+	}
+}
+
+func TestApacheGroupOfOne(t *testing.T) {
+	c, topic := topic(t, 4)
+	m := join(t, c, topic, nil)
+	eventually(t, "it has all", shares(4, []int{4}, m))
+	g := m.generation()
+	for p, offset := range g.Assigned {
+		if offset != bus.NoOffset {
+			t.Errorf("partition %d has the offset %d, none was committed", p, offset)
+		}
+	}
+	if err := g.Commit(within(t), map[int]int64{0: 5, 3: 7}); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.end(); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Commit(within(t), map[int]int64{0: 6}); err == nil {
+		t.Error("a generation that is over took a commit")
+	}
+	next := join(t, c, topic, nil)
+	eventually(t, "the next has all", shares(4, []int{4}, next))
+	if got := next.generation().Assigned; !maps.Equal(got, map[int]int64{0: 5, 1: bus.NoOffset, 2: bus.NoOffset, 3: 7}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestApacheGroupJoinAndLeave(t *testing.T) {
+	c, topic := topic(t, 4)
+	a := join(t, c, topic, nil)
+	eventually(t, "the first has all", shares(4, []int{4}, a))
+	old := a.generation()
+	b := join(t, c, topic, nil)
+	eventually(t, "they share", shares(4, []int{2, 2}, a, b))
+	if err := old.Commit(within(t), map[int]int64{0: 1}); err == nil {
+		t.Error("a generation that is over took a commit")
+	}
+	third := join(t, c, topic, nil)
+	eventually(t, "three share", shares(4, []int{1, 1, 2}, a, b, third))
+	begin := time.Now()
+	if err := b.end(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "two take over", shares(4, []int{2, 2}, a, third))
+	if took := time.Since(begin); took > sessionLeast-time.Second {
+		t.Errorf("taking over from a member that left took %v, as if it had to be given up first", took)
+	}
+}
+
+// TestApacheGroupIsSticky restarts a member: it gets back what it has states of, and the other keeps its own.
+func TestApacheGroupIsSticky(t *testing.T) {
+	c, topic := topic(t, 8)
+	odd, even := []int{1, 3, 5, 7}, []int{0, 2, 4, 6}
+	states := func(ps []int, offset int64) map[int]int64 {
+		held := map[int]int64{}
+		for _, p := range ps {
+			held[p] = offset
+		}
+		return held
+	}
+	placed := func(x, y *member) func() bool {
+		return func() bool { return slices.Equal(x.partitions(), odd) && slices.Equal(y.partitions(), even) }
+	}
+	a, b := join(t, c, topic, states(odd, 100)), join(t, c, topic, states(even, 100))
+	eventually(t, "each has what it holds", placed(a, b))
+	if err := a.end(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the other has all", shares(8, []int{8}, b))
+	again := join(t, c, topic, states(odd, 200))
+	eventually(t, "each has what it holds again", placed(again, b))
+}
+
+// memberOf makes this test binary a group member of its own, to be killed.
+const memberOf = "ONKAFKA_TEST_MEMBER_OF"
+
+func beMember(group string) int {
+	brokers := strings.Split(os.Getenv(memberOf+"_BROKERS"), ",")
+	c, err := bus.Open(bus.Options{Brokers: brokers})
+	if err == nil {
+		err = c.RunGroup(context.Background(), options(group, group), func(ctx context.Context, g *bus.Generation) error {
+			fmt.Println(len(g.Assigned))
+			<-ctx.Done()
+			return nil
+		})
+	}
+	fmt.Println("ended:", err)
+	return 1
+}
+
+func TestApacheGroupMemberIsKilled(t *testing.T) {
+	c, topic := topic(t, 4)
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), memberOf+"="+topic, memberOf+"_BROKERS="+strings.Join(cluster.Brokers(), ","))
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() || lines.Text() != "4" {
+		t.Fatalf("the process said %q", lines.Text())
+	}
+	m := join(t, c, topic, nil)
+	eventually(t, "it has its half", func() bool { return len(m.partitions()) == 2 })
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	_ = cmd.Wait() // it was killed, and says so
+	eventually(t, "it takes over", shares(4, []int{4}, m))
+	took := time.Since(begin)
+	t.Logf("from the kill to taking over: %s, with a session of %s", took.Round(time.Millisecond), sessionLeast)
+	if took > sessionLeast+5*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}

@@ -1,0 +1,164 @@
+//go:build kafka
+
+package onkafka_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"reckoner/internal/bus"
+	"reckoner/internal/kafkatest"
+)
+
+// patience is how long a test waits for what must come. It is never waited out by a test that passes.
+const patience = time.Minute
+
+// cluster is what all tests share: each has topics and groups of its own, and leaves all brokers running.
+var cluster *kafkatest.Cluster
+
+func TestMain(m *testing.M) {
+	if group := os.Getenv(memberOf); group != "" {
+		os.Exit(beMember(group))
+	}
+	var err error
+	status := 1
+	// A leader is given up sooner than Kafka's default of 9 s, for the tests to be quick.
+	cluster, err = kafkatest.Start(context.Background(), kafkatest.Options{Config: map[string]string{
+		"broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500",
+	}})
+	if err == nil {
+		status = m.Run()
+		err = cluster.Close()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "Apache Kafka:", err)
+		status = max(status, 1)
+	}
+	os.Exit(status)
+}
+
+func open(t testing.TB) *bus.Client {
+	t.Helper()
+	c, err := bus.Open(bus.Options{Brokers: cluster.Brokers(), IOTimeout: 3 * time.Second, MetadataTTL: 500 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// topic returns a client, and the name of a new topic of the test's own with three copies.
+func topic(t testing.TB, partitions int) (*bus.Client, string) {
+	t.Helper()
+	c := open(t)
+	makeTopic(t, c, t.Name(), partitions)
+	return c, t.Name()
+}
+
+func makeTopic(t testing.TB, c *bus.Client, name string, partitions int) {
+	t.Helper()
+	spec := bus.TopicSpec{Name: name, Partitions: partitions, Replication: 3, Config: map[string]string{
+		"min.insync.replicas": "2", "message.timestamp.type": "LogAppendTime",
+	}}
+	eventually(t, "the topic is there", func() bool {
+		err := c.EnsureTopics(within(t), []bus.TopicSpec{spec})
+		if err != nil && !bus.Retryable(err) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+}
+
+// within returns a context that ends when patience or the test does.
+func within(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// eventually polls a condition until it holds.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); !holds(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+func producer(t testing.TB, c *bus.Client, o bus.ProducerOptions) *bus.Producer {
+	t.Helper()
+	p := c.NewProducer(o)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := p.Close(ctx); err != nil {
+			t.Errorf("close the producer: %v", err)
+		}
+	})
+	return p
+}
+
+func record(key, value string) bus.Record { return bus.Record{Key: []byte(key), Value: []byte(value)} }
+
+func numbered(key string, from, to int) []bus.Record {
+	var recs []bus.Record
+	for i := from; i < to; i++ {
+		recs = append(recs, record(key, fmt.Sprintf("%s-%d", key, i)))
+	}
+	return recs
+}
+
+// readAll reads a partition from an offset to its end.
+func readAll(t testing.TB, c *bus.Client, topic string, partition int, from int64) []bus.Record {
+	t.Helper()
+	ctx := within(t)
+	var next int64
+	var r *bus.Reader
+	eventually(t, "the partition can be read", func() bool {
+		var err, err2 error
+		r, err = c.OpenReader(ctx, topic, partition, from)
+		_, next, err2 = c.Offsets(ctx, topic, partition)
+		if err = errors.Join(err, err2); err != nil && !bus.Retryable(err) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+	var all []bus.Record
+	for r.Next() < next {
+		recs, _, err := r.Fetch(ctx, bus.Limits{})
+		if err != nil && (ctx.Err() != nil || !bus.Retryable(err)) {
+			t.Fatal(err)
+		}
+		all = append(all, recs...)
+	}
+	return all
+}
+
+func values(recs []bus.Record) []string {
+	var vs []string
+	for _, r := range recs {
+		vs = append(vs, string(r.Value))
+	}
+	return vs
+}
+
+// inSync waits until every broker has every record of a partition.
+func inSync(t testing.TB, topic string, partitions int) {
+	t.Helper()
+	eventually(t, "all copies are in sync", func() bool {
+		for p := range partitions {
+			if _, brokers := cluster.Admin().Partition(t, topic, p); !slices.Equal(brokers, []int{1, 2, 3}) {
+				return false
+			}
+		}
+		return true
+	})
+}
