@@ -38,6 +38,11 @@ const (
 	stepDone   = "done"
 )
 
+// Steps returns the steps of the commit order, in their order: what Options.At is called with.
+func Steps() []string {
+	return []string{stepWrite, stepBury, stepAnswer, stepSettle, stepReport, stepDone}
+}
+
 // sealed is a partition and the batch it sealed.
 type sealed struct {
 	partition *partition

@@ -10,6 +10,15 @@ import (
 	"reckoner/internal/wire"
 )
 
+// The steps between which a crash leaves a producer without an answer. It sends again with the same ids.
+const (
+	stepProduce = "produce" // nothing is written
+	stepAnswer  = "answer"  // every in-sync replica has the events, and nobody was told
+)
+
+// Steps returns the steps of a write, in their order: what Options.At is called with.
+func Steps() []string { return []string{stepProduce, stepAnswer} }
+
 // publish returns nil only when every in-sync replica has every event. All of them are encoded before any is written.
 func (s *Server) publish(c *call, events []reckoner.Event) error {
 	records, err := encode(events)
@@ -19,6 +28,7 @@ func (s *Server) publish(c *call, events []reckoner.Event) error {
 	ctx, cancel := context.WithTimeout(c.r.Context(), s.limits.ProduceTimeout)
 	defer cancel()
 	started := time.Now()
+	s.at(stepProduce)
 	err = s.publisher.Produce(ctx, bus.TopicEvents, records)
 	result := "ok"
 	switch {
@@ -31,6 +41,7 @@ func (s *Server) publish(c *call, events []reckoner.Event) error {
 	if err != nil {
 		return unpublished(err)
 	}
+	s.at(stepAnswer)
 	s.metrics.events.WithLabelValues(c.dialect.name, events[0].Kind.String()).Add(float64(len(events)))
 	return nil
 }

@@ -43,6 +43,8 @@ type Options struct {
 	Registerer prometheus.Registerer // default: a registry of its own
 	Now        func() time.Time      // default: the clock
 	NewID      func() string         // default: random UUIDs that sort by time
+	// At is called before every step of a write (Steps), by many goroutines, for crash tests; nil otherwise.
+	At func(step string)
 }
 
 // Server answers the HTTP routes of every dialect. It is an http.Handler and safe for concurrent use.
@@ -59,6 +61,7 @@ type Server struct {
 	metrics *metrics
 	now     func() time.Time
 	newID   func() string
+	at      func(step string)
 	routes  router
 	unknown *dialect // answers for paths that are nobody's
 	bodies  budget
@@ -84,10 +87,13 @@ func New(o Options) (*Server, error) {
 	if o.NewID == nil {
 		o.NewID = func() string { return uuid.Must(uuid.NewV7()).String() }
 	}
+	if o.At == nil {
+		o.At = func(string) {}
+	}
 	s := &Server{
 		catalog: o.Catalog, publisher: o.Publisher, outcomes: o.Outcomes, ledger: o.Ledger, limits: o.Limits,
 		maxAge: o.MaxAge, maxAhead: o.MaxAhead, outcomeTimeout: o.OutcomeTimeout,
-		log: o.Log, metrics: newMetrics(o.Registerer), now: o.Now, newID: o.NewID,
+		log: o.Log, metrics: newMetrics(o.Registerer), now: o.Now, newID: o.NewID, at: o.At,
 		bodies: budget{max: o.Limits.InflightBytesMax},
 	}
 	f := newFrontier(s)

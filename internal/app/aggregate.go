@@ -45,7 +45,7 @@ func (p *Process) aggregate(ctx context.Context, client *bus.Client, l *clickhou
 		Group: s.Kafka.Group, Topic: current.Topic, SessionTimeout: s.Kafka.SessionTimeout, RebalanceTimeout: s.Kafka.RebalanceTimeout,
 	}}
 	a, err := aggregator.New(aggregator.Options{
-		Dir: filepath.Join(s.DataDir, "state"), Log: current, Ledger: l, Publisher: producer, Partitioner: bus.PartitionFor,
+		Dir: filepath.Join(s.DataDir, "state"), Log: current, Ledger: p.stepped(l), Publisher: producer, Partitioner: bus.PartitionFor,
 		Source: &aggregator.KafkaSource{Client: client, Topic: current.Topic, FetchBytes: int(s.Aggregator.FetchBytesMax), MaxWait: 500 * time.Millisecond},
 		Group:  group,
 		Limits: aggregator.Limits{
@@ -55,6 +55,7 @@ func (p *Process) aggregate(ctx context.Context, client *bus.Client, l *clickhou
 		CacheBytes: s.Aggregator.StateCacheBytes, BackoffMin: s.Aggregator.RetryBackoffMin, BackoffMax: s.Aggregator.RetryBackoffMax,
 		WriteTimeout: s.ClickHouse.InsertTimeout, AnswerTimeout: s.Aggregator.AnswerTimeout, DrainTimeout: s.Shutdown.Timeout / 2,
 		Registerer: p.Ops.Registry, Slog: p.Log.With("component", "aggregator"),
+		At: p.crash.At(componentAggregator),
 	})
 	if err != nil {
 		return err

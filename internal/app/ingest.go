@@ -75,6 +75,7 @@ func (p *Process) ingest(ctx context.Context, client *bus.Client, l *clickhouse.
 	server, err := ingest.New(ingest.Options{
 		Catalog: c, Publisher: producer, Outcomes: outcomes, Ledger: l, Limits: limits,
 		MaxAge: s.MaxAge, MaxAhead: s.MaxAhead, OutcomeTimeout: s.OutcomeTimeout, Log: log, Registerer: p.Ops.Registry,
+		At: p.crash.At(componentIngest),
 	})
 	if err != nil {
 		return err

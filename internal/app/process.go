@@ -8,6 +8,7 @@ import (
 
 	"reckoner/internal/bus"
 	"reckoner/internal/config"
+	"reckoner/internal/crash"
 	"reckoner/ledger/clickhouse"
 )
 
@@ -17,13 +18,18 @@ type Process struct {
 	Settings *config.Settings
 	Log      *slog.Logger
 	Ops      *Ops
+
+	crash *crash.Point // where a test wants this process to die; nil: nowhere
 }
 
 // Run starts a process, waits until ctx ends or something that must run has failed, and stops it. The steps of start
 // register their own ends, so that a start that fails half-way is undone too.
 func Run(ctx context.Context, s *config.Settings, log *slog.Logger, start func(ctx context.Context, p *Process) error) error {
 	p := NewProcess(s, log)
-	err := start(ctx, p)
+	err := p.fear()
+	if err == nil {
+		err = start(ctx, p)
+	}
 	if err == nil {
 		err = p.Wait(ctx)
 	}

@@ -19,8 +19,9 @@ const DefaultFile = "configs/reckoner.yaml"
 
 // Environment variables that begin with RECKONER_ and are no keys.
 const (
-	envConfig  = envPrefix + "CONFIG"  // the settings file
-	envLibrary = envPrefix + "LIBCHDB" // the embedded ClickHouse's library
+	envConfig  = envPrefix + "CONFIG"   // the settings file
+	envLibrary = envPrefix + "LIBCHDB"  // the embedded ClickHouse's library
+	envCrash   = envPrefix + "CRASH_AT" // the step at which a test wants the process to die: package crash
 )
 
 // Source is where settings come from.
@@ -129,7 +130,7 @@ func textOf(value any) (string, error) {
 // environment returns the RECKONER_ variables, and refuses those that nobody reads: a misspelt name would otherwise be
 // a default that no one notices.
 func environment(environ []string, keys []key) (map[string]string, error) {
-	known := map[string]bool{envConfig: true, envLibrary: true}
+	known := map[string]bool{envConfig: true, envLibrary: true, envCrash: true}
 	for i := range keys {
 		known[keys[i].Env()] = true
 	}

@@ -43,7 +43,7 @@ func TestFlagsThenEnvironmentThenFileThenDefaults(t *testing.T) {
 		{"file named by a flag", config.Source{Flags: flags(t, "--config="+file)}, listen, "1.1.1.1:1"},
 		{"file named by the environment", config.Source{Environ: []string{"RECKONER_CONFIG=" + file}}, listen, "1.1.1.1:1"},
 		{"no file", config.Source{}, listen, "127.0.0.1:7400"},
-		{"one that is nobody's", config.Source{Environ: []string{"LISTEN=9.9.9.9:9", "RECKONER_LIBCHDB=/x"}}, listen, "127.0.0.1:7400"},
+		{"one that is nobody's", config.Source{Environ: []string{"LISTEN=9.9.9.9:9", "RECKONER_LIBCHDB=/x", "RECKONER_CRASH_AT=x"}}, listen, "127.0.0.1:7400"},
 	} {
 		s, err := config.Load(c.src)
 		if err != nil {

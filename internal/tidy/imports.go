@@ -21,7 +21,7 @@ func layers() []layer {
 		{dir: "."},
 		{dir: "cmd/reckoner", may: []string{".", "internal/app", "internal/config", "internal/catalog", "internal/send", "configs"}, tests: []string{"internal", "ledger"}},
 		{dir: "internal/app", may: []string{
-			".", "ingest", "aggregator", "ledger", "internal/bus", "internal/catalog", "internal/config", "internal/wire", "internal/embedded", "configs",
+			".", "ingest", "aggregator", "ledger", "internal/bus", "internal/catalog", "internal/config", "internal/crash", "internal/wire", "internal/embedded", "configs",
 		}, tests: []string{"internal/send"}},
 		{dir: "ingest", may: []string{".", "ledger", "internal/bus", "internal/catalog", "internal/wire"}, tests: slices.Concat(engines, []string{"configs"})},
 		{dir: "aggregator", may: []string{".", "ledger", "internal/bus", "internal/wire"}, tests: engines},
@@ -31,7 +31,9 @@ func layers() []layer {
 		{dir: "ledger/report", may: []string{".", "ledger", "internal/catalog"}, tests: slices.Concat(engines, []string{"configs"})},
 		{dir: "internal/bus", tests: engines},
 		{dir: "internal/catalog", may: []string{"."}, tests: []string{"configs"}},
+		{dir: "internal/chaos", tests: []string{"internal", "configs"}},
 		{dir: "internal/config", may: []string{"configs"}},
+		{dir: "internal/crash"},
 		{dir: "internal/wire", may: []string{".", "internal/wire"}},
 		{dir: "internal/embedded", may: []string{"internal/embedded"}},
 		{dir: "internal/send", may: []string{"."}, tests: []string{"configs", "internal/catalog"}},
