@@ -1,0 +1,78 @@
+//go:build kafka
+
+package onkafka_test
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"reckoner/internal/bus"
+	"reckoner/internal/kafkatest"
+)
+
+// TestApacheRequestVersions does everything that the bus can do, and reads in the brokers' logs which version of which
+// request the client sent. Kafka 4 serves no version older than those of 2.1 (KIP-896), and a later one may serve less:
+// the table says what would have to stay.
+func TestApacheRequestVersions(t *testing.T) {
+	id := "versions"
+	c, err := bus.Open(bus.Options{Brokers: cluster.Brokers(), ClientID: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	cluster.Admin().LogLevel(t, "kafka.request.logger", "DEBUG")
+	makeTopic(t, c, t.Name(), 1)
+	produce(t, c, t.Name(), numbered("k", 0, 3)...)
+	if n := len(readAll(t, c, t.Name(), 0, 0)); n != 3 {
+		t.Errorf("the log has %d records", n)
+	}
+	if err := c.Ping(within(t)); err != nil {
+		t.Error(err)
+	}
+	m := join(t, c, t.Name(), nil)
+	eventually(t, "it has its partition", shares(1, []int{1}, m))
+	if err := m.generation().Commit(within(t), map[int]int64{0: 1}); err != nil {
+		t.Error(err)
+	}
+	// A heartbeat is due before this one leaves.
+	eventually(t, "the logs have a heartbeat", func() bool { return requests(t, id)["HEARTBEAT"] != "" })
+	if err := m.end(); err != nil {
+		t.Error(err)
+	}
+	cluster.Admin().LogLevel(t, "kafka.request.logger", "WARN")
+
+	want := map[string]string{
+		"API_VERSIONS": "0 2", "CREATE_TOPICS": "5", "DESCRIBE_CONFIGS": "3", "FETCH": "11", "FIND_COORDINATOR": "0",
+		"HEARTBEAT": "0", "JOIN_GROUP": "2", "LEAVE_GROUP": "0", "LIST_OFFSETS": "5", "METADATA": "6 8",
+		"OFFSET_COMMIT": "2", "OFFSET_FETCH": "1", "PRODUCE": "8", "SYNC_GROUP": "0",
+	}
+	got := requests(t, id)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the client sends other requests than it used to; see whether Kafka will go on serving them, then write them down here:\n%s", diff)
+	}
+}
+
+// requests returns the versions of each kind of request that a client sent, as the brokers logged them.
+func requests(t *testing.T, client string) map[string]string {
+	t.Helper()
+	pattern := regexp.MustCompile(`"requestApiVersion":(\d+),.*?"clientId":"` + client + `".*?"requestApiKeyName":"([A-Z_]+)"`)
+	versions := map[string][]string{}
+	for node := range kafkatest.Nodes {
+		for line := range strings.Lines(cluster.Log(t, node+1)) {
+			if m := pattern.FindStringSubmatch(line); m != nil && !slices.Contains(versions[m[2]], m[1]) {
+				versions[m[2]] = append(versions[m[2]], m[1])
+			}
+		}
+	}
+	all := map[string]string{}
+	for _, kind := range slices.Sorted(maps.Keys(versions)) {
+		slices.Sort(versions[kind])
+		all[kind] = strings.Join(versions[kind], " ")
+	}
+	return all
+}
