@@ -37,10 +37,10 @@ func TestSimulation(t *testing.T) {
 		n = 1
 	}
 	for seed := from; seed < from+n; seed++ {
-		t.Run(fmt.Sprintf("%s=%d", simSeed, seed), func(t *testing.T) { simulate(t, seed) })
-		if t.Failed() {
-			t.Fatalf("run it alone with %s=%d", simSeed, seed)
-		}
+		t.Run(fmt.Sprintf("%s=%d", simSeed, seed), func(t *testing.T) { // the name is how to run it alone
+			t.Parallel()
+			simulate(t, seed)
+		})
 	}
 }
 
