@@ -11,8 +11,12 @@ BUF           := github.com/bufbuild/buf/cmd/buf@v1.57.2
 ARGS ?=
 # How long each fuzz target runs in `make fuzz`.
 FUZZTIME ?= 20s
+# How many seeds `make sim` runs, and how many rounds `make chaos`. SEED makes chaos draw its faults again.
+SEEDS ?= 2000
+ROUNDS ?= 100
+SEED ?= 0
 
-.PHONY: help build run test check lint unit interop generate fuzz clean
+.PHONY: help build run test check lint unit sim chaos interop generate fuzz clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +27,7 @@ build: ## Build bin/reckoner, without cgo.
 run: build ## Build and start everything in one process, on disk under ./data. Flags go in ARGS.
 	exec bin/reckoner dev $(ARGS)
 
-test: check lint unit interop ## Run every test.
+test: check lint unit sim interop ## Run every test.
 
 check: ## Check formatting and vet.
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go' -not -path './interop/node_modules/*')); \
@@ -35,6 +39,13 @@ lint: ## Run the linters of .golangci.yml.
 
 unit: ## Run the Go tests with the race detector.
 	go test -race ./...
+
+# Without the race detector: a seed is the work of one goroutine, which the detector makes ten times as long.
+sim: ## Simulate the aggregator with all its faults, SEEDS times over. A failure names its seed.
+	RECKONER_SIM_SEEDS=$(SEEDS) GOGC=400 go test -count=1 -run '^TestSimulation$$' -timeout 12h ./aggregator
+
+chaos: ## Kill, freeze and starve real processes ROUNDS times under load, then count everything again.
+	go test -count=1 -run '^TestChaos$$' -v -timeout 12h ./internal/chaos -rounds $(ROUNDS) -seed $(SEED)
 
 interop: build interop/node_modules/.package-lock.json ## Drive a running server with clients nobody here wrote.
 	cd interop && node --test
