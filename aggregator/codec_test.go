@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 
@@ -219,7 +220,7 @@ func FuzzStoredForms(f *testing.F) {
 		}
 		if l, c, err := parseMeta(value); err == nil {
 			al, ac, err := parseMeta(appendMeta(nil, l, c))
-			if err != nil || al != l || ac != c {
+			if err != nil || !reflect.DeepEqual(al, l) || ac != c {
 				t.Fatalf("meta %+v %+v became %+v %+v, error %v", l, c, al, ac, err)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"reckoner"
+	"reckoner/internal/bus"
 	"reckoner/ledger"
 )
 
@@ -99,29 +100,52 @@ func replace[K comparable, V any](t testing.TB, rows map[K]V, key K, row V) {
 }
 
 // Checkpoint implements ledger.Restorer.
-func (m *memLedger) Checkpoint(_ context.Context, _ uint32, partition int32) (ledger.Checkpoint, bool, error) {
+func (m *memLedger) Checkpoint(_ context.Context, log uint32, partition int32) (ledger.Checkpoint, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c, ok := m.checkpoints[partition]
-	return c, ok, nil
+	return c, ok && c.Log == log, nil
 }
 
 // Entries implements ledger.Restorer.
-func (m *memLedger) Entries(_ context.Context, _ uint32, partition int32, below int64) iter.Seq2[ledger.Entry, error] {
-	return yieldAll(m, m.entries, partition, below)
+func (m *memLedger) Entries(_ context.Context, log uint32, partition int32, offset int64) iter.Seq2[ledger.Entry, error] {
+	return yieldAll(m, m.entries, below(log, partition, offset))
 }
 
 // Refusals implements ledger.Restorer.
-func (m *memLedger) Refusals(_ context.Context, _ uint32, partition int32, below int64) iter.Seq2[ledger.Refusal, error] {
-	return yieldAll(m, m.refusals, partition, below)
+func (m *memLedger) Refusals(_ context.Context, log uint32, partition int32, offset int64) iter.Seq2[ledger.Refusal, error] {
+	return yieldAll(m, m.refusals, below(log, partition, offset))
 }
 
-func yieldAll[V any](m *memLedger, rows map[rowKey]V, partition int32, below int64) iter.Seq2[V, error] {
+// EarlierEntries implements ledger.Restorer.
+func (m *memLedger) EarlierEntries(_ context.Context, l ledger.Log, partition int32) iter.Seq2[ledger.Entry, error] {
+	return yieldAll(m, m.entries, before(l, partition))
+}
+
+// EarlierRefusals implements ledger.Restorer.
+func (m *memLedger) EarlierRefusals(_ context.Context, l ledger.Log, partition int32) iter.Seq2[ledger.Refusal, error] {
+	return yieldAll(m, m.refusals, before(l, partition))
+}
+
+func below(log uint32, partition int32, offset int64) func(rowKey) bool {
+	return func(k rowKey) bool {
+		p := k.position
+		return p.Log == log && p.Partition == partition && p.Offset < offset
+	}
+}
+
+func before(l ledger.Log, partition int32) func(rowKey) bool {
+	return func(k rowKey) bool {
+		return k.position.Log < l.Number && bus.PartitionFor([]byte(k.account), int(l.Partitions)) == int(partition)
+	}
+}
+
+func yieldAll[V any](m *memLedger, rows map[rowKey]V, keep func(rowKey) bool) iter.Seq2[V, error] {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var keys []rowKey
 	for k := range rows {
-		if k.position.Partition == partition && k.position.Offset < below {
+		if keep(k) {
 			keys = append(keys, k)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"path/filepath"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -64,28 +65,56 @@ type restoration struct {
 }
 
 func (r *restoration) run(ctx context.Context) error {
-	if r.want.Next > 0 {
-		for e, err := range r.restorer.Entries(ctx, r.want.Log, r.want.Partition, r.want.Next) {
-			if err != nil {
-				return fmt.Errorf("read entries: %w", err)
-			}
-			if err := r.entry(&e); err != nil {
-				return fmt.Errorf("entry at %s: %w", e.Position, err)
-			}
-		}
-		for f, err := range r.restorer.Refusals(ctx, r.want.Log, r.want.Partition, r.want.Next) {
-			if err != nil {
-				return fmt.Errorf("read refusals: %w", err)
-			}
-			if err := r.refusal(&f); err != nil {
-				return fmt.Errorf("refusal at %s: %w", f.Position, err)
-			}
-		}
+	if err := r.earlier(ctx); err != nil {
+		return fmt.Errorf("earlier logs: %w", err)
+	}
+	// What earlier logs left is no part of this log's counts.
+	r.got.Entries, r.got.Refusals, r.got.EntriesDigest, r.got.RefusalsDigest = 0, 0, 0, 0
+	if err := r.below(ctx); err != nil {
+		return err
 	}
 	if r.checked && r.got != r.want {
 		return fmt.Errorf("%w (checkpoint %+v, rows %+v)", ErrLedgerMismatch, r.want, r.got)
 	}
 	return r.store.commit(r.layer, r.got, r.log)
+}
+
+// earlier rebuilds what the logs before this one left of the partition's accounts, wherever they stood then.
+func (r *restoration) earlier(ctx context.Context) error {
+	if r.log.Number == 1 {
+		return nil
+	}
+	entries := r.restorer.EarlierEntries(ctx, r.log, r.want.Partition)
+	return r.feed(entries, r.restorer.EarlierRefusals(ctx, r.log, r.want.Partition))
+}
+
+// below rebuilds what this log left below the checkpoint.
+func (r *restoration) below(ctx context.Context) error {
+	if r.want.Next == r.log.Start(r.want.Partition) {
+		return nil
+	}
+	entries := r.restorer.Entries(ctx, r.want.Log, r.want.Partition, r.want.Next)
+	return r.feed(entries, r.restorer.Refusals(ctx, r.want.Log, r.want.Partition, r.want.Next))
+}
+
+func (r *restoration) feed(entries iter.Seq2[ledger.Entry, error], refusals iter.Seq2[ledger.Refusal, error]) error {
+	for e, err := range entries {
+		if err != nil {
+			return fmt.Errorf("read entries: %w", err)
+		}
+		if err := r.entry(&e); err != nil {
+			return fmt.Errorf("entry at %s: %w", e.Position, err)
+		}
+	}
+	for f, err := range refusals {
+		if err != nil {
+			return fmt.Errorf("read refusals: %w", err)
+		}
+		if err := r.refusal(&f); err != nil {
+			return fmt.Errorf("refusal at %s: %w", f.Position, err)
+		}
+	}
+	return nil
 }
 
 // entry does to the state what deciding the event did.

@@ -46,7 +46,7 @@ const partitionDir = "partition-%04d"
 
 // facts are what the ledger and the log say about a partition.
 type facts struct {
-	known       ledger.Checkpoint // the ledger's; its zero value at the beginning
+	known       ledger.Checkpoint // the ledger's; at the log's start when there is none
 	first, next int64             // what the log holds
 }
 
@@ -58,7 +58,7 @@ func (s *starter) gather(ctx context.Context, number int32) (facts, error) {
 		return facts{}, fmt.Errorf("read the checkpoint: %w", err)
 	}
 	if !have {
-		known = ledger.Checkpoint{Log: s.log.Number, Partition: number}
+		known = ledger.Checkpoint{Log: s.log.Number, Partition: number, Next: s.log.Start(number)}
 	}
 	first, next, err := s.source.Offsets(ctx, number)
 	if err != nil {
@@ -87,7 +87,7 @@ func (s *starter) start(ctx context.Context, number int32) (*partition, error) {
 	if f.known.Next < f.first {
 		return nil, fmt.Errorf("%w (checkpoint %d, the log begins at %d)", ErrLogTruncated, f.known.Next, f.first)
 	}
-	if f.known.Next > 0 {
+	if f.known.Next > s.log.Start(number) {
 		s.slog.Warn("local state is not usable, restoring it from the ledger", "partition", number, "reason", err)
 	}
 	if st, err = s.restore(ctx, f.known); err != nil {
@@ -125,8 +125,8 @@ func (s *starter) held(ctx context.Context, c ledger.Checkpoint, f facts) error 
 	if c.Next > f.next {
 		return fmt.Errorf("%w (checkpoint %d, the log ends before %d)", ErrLogShort, c.Next, f.next)
 	}
-	if c.Next-1 < f.first {
-		return nil
+	if c.Next-1 < max(f.first, s.log.Start(c.Partition)) {
+		return nil // the record is gone, or belongs to the log before this one
 	}
 	rec, err := s.source.Record(ctx, c.Partition, c.Next-1)
 	if err != nil {

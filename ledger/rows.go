@@ -108,8 +108,19 @@ type Log struct {
 	Number     uint32
 	Topic      string
 	Partitions int32
+	// Starts is the offset of the log's first record in each partition; nil: 0 everywhere. A log that follows another
+	// one in the same topic begins where that one ended.
+	Starts []int64
 	// RegisteredAt is for people; no decision uses it.
 	RegisteredAt time.Time
+}
+
+// Start is the offset of the log's first record in a partition.
+func (l *Log) Start(partition int32) int64 {
+	if int(partition) >= len(l.Starts) {
+		return 0
+	}
+	return l.Starts[partition]
 }
 
 // Batch is what one or more partitions decided. Rows of one table are in no particular order.

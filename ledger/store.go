@@ -38,6 +38,11 @@ type Restorer interface {
 	Entries(ctx context.Context, log uint32, partition int32, below int64) iter.Seq2[Entry, error]
 	// Refusals is the same for refusals.
 	Refusals(ctx context.Context, log uint32, partition int32, below int64) iter.Seq2[Refusal, error]
+	// EarlierEntries yields the entries of all logs before l whose account belongs to a partition of l (Kafka's default
+	// partitioner over l.Partitions), grouped by account and, within it, in the order of (log, offset, index).
+	EarlierEntries(ctx context.Context, l Log, partition int32) iter.Seq2[Entry, error]
+	// EarlierRefusals is the same for refusals.
+	EarlierRefusals(ctx context.Context, l Log, partition int32) iter.Seq2[Refusal, error]
 }
 
 // Auditor gives what a verification compares beside the rows of Restorer.
@@ -46,8 +51,29 @@ type Auditor interface {
 	// The sequence ends after the first error.
 	Totals(ctx context.Context, log uint32, partition int32) iter.Seq2[Total, error]
 	// Audit computes, from the rows themselves, the counts and digests that a checkpoint at an offset has to carry. Its
-	// Rules and RecordHash are 0: the rows do not hold them.
+	// Rules and RecordHash are 0: it does not read them.
 	Audit(ctx context.Context, log uint32, partition int32, below int64) (Checkpoint, error)
+	// Strays yields rows that no log gives: those of every table whose partition no log was registered with, and the
+	// entries and refusals of a log's partitions from ends[partition] on. The sequence ends after the first error.
+	Strays(ctx context.Context, log uint32, ends []int64) iter.Seq2[Stray, error]
+}
+
+// Stray is a row where no log has an event.
+type Stray struct {
+	Table    string            // entries, refusals, totals or checkpoints
+	Position reckoner.Position // of a checkpoint: its next offset
+	What     string            // the id of an event; of a total its account; empty for a checkpoint
+}
+
+// Balancer holds a ledger against itself, a slice of accounts at a time. It is the cheap half of a verification.
+type Balancer interface {
+	// Accounts returns the first accounts of a partition, in the order of their bytes, that come after one: those
+	// that have an entry or a total there. Fewer than limit means that there are no more.
+	Accounts(ctx context.Context, log uint32, partition int32, after string, limit int) ([]string, error)
+	// Unbalanced returns those of the accounts of which a total is not what the entries below an offset come to. The
+	// offset is that of a checkpoint that was read before. Totals that stand at it or above are passed over: what
+	// changed them may be half a batch.
+	Unbalanced(ctx context.Context, log uint32, partition int32, below int64, accounts []string) ([]string, error)
 }
 
 // Logs keeps the registration of logs.

@@ -6,95 +6,129 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"reckoner"
-	"reckoner/ledger"
 )
 
 // actual is a row of the ledger, ready to be compared.
 type actual struct {
 	key    []byte
-	name   string // position and id
-	fields []field
+	id     string
+	packed []byte
 }
 
 func (c *comparison) compareEntries(ctx context.Context) error {
-	all := c.Ledger.Entries(ctx, c.known.Log, c.known.Partition, c.known.Next)
-	return c.compare(tableEntries, "entries", &c.result.Entries, func(yield func(actual, error) bool) {
+	all := c.Ledger.Entries(ctx, c.known.Log, c.known.Partition, c.below)
+	return c.compare(tableEntries, "entries", &c.result.Entries, columns((*packer).entry), func(yield func(actual, error) bool) {
 		for e, err := range all {
-			if !yield(actual{rowKey(tableEntries, e.AccountID, e.Position), rowName(e.Position, e.EventID), entryFields(&e)}, err) {
+			if !yield(actual{rowKey(tableEntries, e.AccountID, e.Position), e.EventID, packed((*packer).entry, &e)}, err) {
 				return
 			}
 		}
-	}, entryFields(&ledger.Entry{}))
+	})
 }
 
 func (c *comparison) compareRefusals(ctx context.Context) error {
-	all := c.Ledger.Refusals(ctx, c.known.Log, c.known.Partition, c.known.Next)
-	return c.compare(tableRefusals, "refusals", &c.result.Refusals, func(yield func(actual, error) bool) {
+	all := c.Ledger.Refusals(ctx, c.known.Log, c.known.Partition, c.below)
+	return c.compare(tableRefusals, "refusals", &c.result.Refusals, columns((*packer).refusal), func(yield func(actual, error) bool) {
 		for r, err := range all {
-			if !yield(actual{rowKey(tableRefusals, r.AccountID, r.Position), rowName(r.Position, r.EventID), refusalFields(&r)}, err) {
+			if !yield(actual{rowKey(tableRefusals, r.AccountID, r.Position), r.EventID, packed((*packer).refusal, &r)}, err) {
 				return
 			}
 		}
-	}, refusalFields(&ledger.Refusal{}))
+	})
 }
-
-func rowName(p reckoner.Position, id string) string { return fmt.Sprintf("%s, id %q", p, id) }
 
 // compare walks through what the log gives and what the ledger holds side by side: both are in the order of rowKey.
 // Rows before the log's first record have nothing to stand against and are passed over.
-func (c *comparison) compare(table byte, name string, compared *int64, ledgers iter.Seq2[actual, error], like []field) (err error) {
+func (c *comparison) compare(table byte, name string, compared *int64, names []string, ledgers iter.Seq2[actual, error]) (err error) {
 	it, err := c.rows.scan(table)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
-	more := it.First()
-	var last []byte
+	w := &walk{comparison: c, name: name, columns: names, it: it, more: it.First()}
 	for a, err := range ledgers {
 		if err != nil {
 			return fmt.Errorf("read %s: %w", name, err)
 		}
-		if bytes.Compare(a.key, last) <= 0 {
-			return fmt.Errorf("read %s: %s is out of order or yielded twice", name, a.name)
-		}
-		last = a.key
-		if offsetOf(a.key) < c.result.From {
+		if offset, _ := positionOf(a.key); offset < c.result.From && offset >= c.result.Start {
 			continue
 		}
 		*compared++
-		for ; more && bytes.Compare(it.Key(), a.key) < 0; more = it.Next() {
-			c.missing(name, it, like)
+		if err := w.take(a); err != nil {
+			return err
 		}
-		if !more || !bytes.Equal(it.Key(), a.key) {
-			c.differ(name, a.name, "the ledger holds it, the log does not give it")
-			continue
-		}
-		if !bytes.Equal(it.Value(), pack(nil, a.fields)) {
-			c.differ(name, a.name, "%s", differ(unpack(it.Value(), like), a.fields))
-		}
-		more = it.Next()
 	}
-	for ; more; more = it.Next() {
-		c.missing(name, it, like)
-	}
+	w.settle()
+	w.missing(nil)
 	return it.Error()
 }
 
-// missing names a row that the log gives and the ledger does not hold.
-func (c *comparison) missing(name string, it *pebble.Iterator, like []field) {
-	id, account := "", ""
-	for _, f := range unpack(it.Value(), like) {
-		switch f.name {
-		case "event_id":
-			id = f.text
-		case "account_id":
-			account = f.text
+// walk is a comparison of one table on its way.
+type walk struct {
+	*comparison
+	name    string
+	columns []string
+	it      *pebble.Iterator // over what the log gives
+	more    bool
+	group   []actual // rows of the ledger with one key; more than one only in a ledger that is wrong
+}
+
+func (w *walk) take(a actual) error {
+	if len(w.group) > 0 {
+		switch order := bytes.Compare(a.key, w.group[0].key); {
+		case order < 0:
+			return fmt.Errorf("read %s: the row at %s came out of order", w.name, w.row(a.key, a.id))
+		case order > 0:
+			w.settle()
 		}
 	}
-	p := reckoner.Position{Log: c.known.Log, Partition: c.known.Partition, Offset: offsetOf(it.Key()), Index: indexOf(it.Key())}
-	c.differ(name, rowName(p, id), "missing in the ledger (account %s)", account)
+	w.group = append(w.group, a)
+	return nil
 }
+
+// settle compares the rows of one key: exactly one must be there, and be what the log gives.
+func (w *walk) settle() {
+	if len(w.group) == 0 {
+		return
+	}
+	key := w.group[0].key
+	w.missing(key)
+	if w.more && bytes.Equal(w.it.Key(), key) {
+		want := w.it.Value()
+		right := max(slices.IndexFunc(w.group, func(a actual) bool { return bytes.Equal(a.packed, want) }), 0)
+		for i, a := range w.group {
+			if i != right {
+				w.differ(w.name, w.row(key, a.id), "the ledger holds a second row there")
+			} else if !bytes.Equal(a.packed, want) {
+				w.differ(w.name, w.row(key, a.id), "%s", differ(w.columns, want, a.packed))
+			}
+		}
+		w.more = w.it.Next()
+	} else {
+		for _, a := range w.group {
+			w.differ(w.name, w.row(key, a.id), "the ledger holds it, the log does not give it")
+		}
+	}
+	w.group = w.group[:0]
+}
+
+// missing names the rows that the log gives before a key, or to its end, and the ledger does not hold.
+func (w *walk) missing(before []byte) {
+	for ; w.more && (before == nil || bytes.Compare(w.it.Key(), before) < 0); w.more = w.it.Next() {
+		id := column(unpack(w.it.Value()), slices.Index(w.columns, "event_id"))
+		w.differ(w.name, w.row(w.it.Key(), id), "missing in the ledger (account %q)", accountOf(w.it.Key()))
+	}
+}
+
+func (w *walk) row(key []byte, id string) string {
+	p := reckoner.Position{Log: w.known.Log, Partition: w.known.Partition}
+	p.Offset, p.Index = positionOf(key)
+	return rowName(p, id)
+}
+
+func rowName(p reckoner.Position, id string) string { return fmt.Sprintf("%s, id %q", p, id) }

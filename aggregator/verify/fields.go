@@ -2,7 +2,9 @@ package verify
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -10,102 +12,190 @@ import (
 	"reckoner/ledger"
 )
 
-// field is one column of a row, as text.
-type field struct{ name, text string }
+// packer writes the columns of a row as text, each with its length, so that equal bytes mean equal rows. Their names
+// are collected only when somebody needs them.
+type packer struct {
+	b, scratch []byte
+	names      *[]string
+}
 
-func entryFields(e *ledger.Entry) []field {
-	return []field{
-		{"account_id", e.AccountID}, {"organization_id", e.OrganizationID}, {"project_id", e.ProjectID},
-		{"subscription_id", e.SubscriptionID}, {"meter", e.Meter}, {"meter_type", e.MeterType.String()},
-		{"event_id", e.EventID}, {"kind", e.Kind.String()}, {"type", e.Type}, {"usage_id", e.UsageID},
-		{"quantity", e.Quantity.String()}, {"requested", optional(e.Requested)}, {"outcome", e.Outcome.String()},
-		{"period_start", instant(e.Period.Start)}, {"period_end", instant(e.Period.End)}, {"bucket", instant(e.Bucket)},
-		{"usage_time", instant(e.UsageTime)}, {"received_at", instant(e.ReceivedAt)}, {"updated_at", instant(e.UpdatedAt)},
-		{"source", e.Source}, {"description", e.Description}, {"user_id", e.UserID}, {"customer_id", e.CustomerID},
-		{"metadata", labels(e.Metadata)}, {"limit", optional(e.Limit)}, {"fingerprint", fmt.Sprintf("%x", e.Fingerprint)},
-		{"rules", fmt.Sprint(e.Rules)},
+func (p *packer) text(name, v string) {
+	p.named(name)
+	p.b = append(binary.AppendUvarint(p.b, uint64(len(v))), v...)
+}
+
+// put adds what was built in scratch.
+func (p *packer) put(name string, v []byte) {
+	p.named(name)
+	p.b = append(binary.AppendUvarint(p.b, uint64(len(v))), v...)
+	p.scratch = v[:0]
+}
+
+func (p *packer) named(name string) {
+	if p.names != nil {
+		*p.names = append(*p.names, name)
 	}
 }
 
-func refusalFields(r *ledger.Refusal) []field {
-	return []field{
-		{"account_id", r.AccountID}, {"organization_id", r.OrganizationID}, {"project_id", r.ProjectID},
-		{"subscription_id", r.SubscriptionID}, {"meter", r.Meter}, {"meter_type", r.MeterType.String()},
-		{"event_id", r.EventID}, {"kind", r.Kind.String()}, {"type", r.Type}, {"usage_id", r.UsageID},
-		{"requested", optional(r.Requested)}, {"outcome", r.Outcome.String()}, {"reason", r.Reason},
-		{"usage_time", instant(r.UsageTime)}, {"received_at", instant(r.ReceivedAt)}, {"source", r.Source},
-		{"fingerprint", fmt.Sprintf("%x", r.Fingerprint)}, {"rules", fmt.Sprint(r.Rules)},
-	}
-}
+// absent keeps what is not there apart from every text of a quantity or a time.
+const absent = "absent"
 
-func totalFields(t *ledger.Total) []field {
-	return []field{
-		{"quantity", t.Quantity.String()}, {"events", fmt.Sprint(t.Events)}, {"reverts", fmt.Sprint(t.Reverts)},
-		{"first_use", instant(t.FirstUse)}, {"last_use", instant(t.LastUse)}, {"reading", t.Reading.String()},
-		{"position", t.Position.String()},
-	}
-}
-
-func totalName(k *ledger.TotalKey) string {
-	return fmt.Sprintf("account %s, subscription %q, meter %q (%s), period %s to %s, bucket %s",
-		k.AccountID, k.SubscriptionID, k.Meter, k.MeterType, instant(k.Period.Start), instant(k.Period.End), instant(k.Bucket))
-}
-
-// optional keeps an absent quantity apart from every text that a quantity has.
-func optional(q *reckoner.Quantity) string {
+func (p *packer) quantity(name string, q *reckoner.Quantity) {
 	if q == nil {
-		return "absent"
+		p.text(name, absent)
+		return
 	}
-	return q.String()
+	p.put(name, q.Append(p.scratch))
 }
 
-func instant(t time.Time) string {
+func (p *packer) time(name string, t time.Time) {
 	if t.IsZero() {
-		return "absent"
+		p.text(name, absent)
+		return
 	}
-	return t.UTC().Format(time.RFC3339Nano)
+	p.put(name, t.UTC().AppendFormat(p.scratch, time.RFC3339Nano))
 }
 
-func labels(all []reckoner.Label) string {
-	var b strings.Builder
+func (p *packer) number(name string, n uint64) { p.put(name, strconv.AppendUint(p.scratch, n, 10)) }
+
+func (p *packer) hash(name string, f reckoner.Fingerprint) {
+	p.put(name, hex.AppendEncode(p.scratch, f[:]))
+}
+
+func (p *packer) labels(name string, all []reckoner.Label) {
+	b := p.scratch
 	for _, l := range all {
-		fmt.Fprintf(&b, "%q:%q:%t ", l.Key, l.Value, l.JSON)
+		b = strconv.AppendQuote(append(strconv.AppendQuote(b, l.Key), ':'), l.Value)
+		if l.JSON {
+			b = append(b, " (JSON)"...)
+		}
+		b = append(b, ' ')
 	}
-	return b.String()
+	p.put(name, b)
 }
 
-// pack writes the texts of fields, each with its length, so that equal bytes mean equal fields.
-func pack(b []byte, fields []field) []byte {
-	for _, f := range fields {
-		b = append(binary.AppendUvarint(b, uint64(len(f.text))), f.text...)
-	}
-	return b
+func (p *packer) position(name string, at reckoner.Position) { p.text(name, at.String()) }
+
+func (p *packer) entry(e *ledger.Entry) {
+	p.text("account_id", e.AccountID)
+	p.text("organization_id", e.OrganizationID)
+	p.text("project_id", e.ProjectID)
+	p.text("subscription_id", e.SubscriptionID)
+	p.text("meter", e.Meter)
+	p.text("meter_type", e.MeterType.String())
+	p.text("event_id", e.EventID)
+	p.text("kind", e.Kind.String())
+	p.text("type", e.Type)
+	p.text("usage_id", e.UsageID)
+	p.quantity("quantity", &e.Quantity)
+	p.quantity("requested", e.Requested)
+	p.text("outcome", e.Outcome.String())
+	p.time("period_start", e.Period.Start)
+	p.time("period_end", e.Period.End)
+	p.time("bucket", e.Bucket)
+	p.time("usage_time", e.UsageTime)
+	p.time("received_at", e.ReceivedAt)
+	p.time("updated_at", e.UpdatedAt)
+	p.text("source", e.Source)
+	p.text("description", e.Description)
+	p.text("user_id", e.UserID)
+	p.text("customer_id", e.CustomerID)
+	p.labels("metadata", e.Metadata)
+	p.quantity("limit", e.Limit)
+	p.hash("fingerprint", e.Fingerprint)
+	p.number("rules", uint64(e.Rules))
 }
 
-// unpack is the inverse of pack; it takes the names from fields of the same kind.
-func unpack(b []byte, like []field) []field {
-	fields := make([]field, len(like))
-	for i := range like {
+func (p *packer) refusal(r *ledger.Refusal) {
+	p.text("account_id", r.AccountID)
+	p.text("organization_id", r.OrganizationID)
+	p.text("project_id", r.ProjectID)
+	p.text("subscription_id", r.SubscriptionID)
+	p.text("meter", r.Meter)
+	p.text("meter_type", r.MeterType.String())
+	p.text("event_id", r.EventID)
+	p.text("kind", r.Kind.String())
+	p.text("type", r.Type)
+	p.text("usage_id", r.UsageID)
+	p.quantity("requested", r.Requested)
+	p.text("outcome", r.Outcome.String())
+	p.text("reason", r.Reason)
+	p.time("usage_time", r.UsageTime)
+	p.time("received_at", r.ReceivedAt)
+	p.text("source", r.Source)
+	p.hash("fingerprint", r.Fingerprint)
+	p.number("rules", uint64(r.Rules))
+}
+
+func (p *packer) total(t *ledger.Total) {
+	p.quantity("quantity", &t.Quantity)
+	p.number("events", t.Events)
+	p.number("reverts", t.Reverts)
+	p.time("first_use", t.FirstUse)
+	p.time("last_use", t.LastUse)
+	p.position("reading", t.Reading)
+	p.position("position", t.Position)
+}
+
+func (p *packer) checkpoint(c *ledger.Checkpoint) {
+	p.number("next_offset", uint64(c.Next))
+	p.number("entries", c.Entries)
+	p.number("refusals", c.Refusals)
+	p.number("entries_digest", c.EntriesDigest)
+	p.number("refusals_digest", c.RefusalsDigest)
+	p.number("rules", uint64(c.Rules))
+	p.number("record_hash", c.RecordHash)
+}
+
+// packed returns a row as write packs it.
+func packed[T any](write func(*packer, *T), row *T) []byte {
+	p := packer{b: make([]byte, 0, 512), scratch: make([]byte, 0, 64)}
+	write(&p, row)
+	return p.b
+}
+
+// again is packed in the memory of the row before, which it overwrites.
+func again[T any](p *packer, write func(*packer, *T), row *T) []byte {
+	p.b = p.b[:0]
+	write(p, row)
+	return p.b
+}
+
+// columns returns the names of the columns that write packs.
+func columns[T any](write func(*packer, *T)) []string {
+	var names []string
+	write(&packer{names: &names}, new(T))
+	return names
+}
+
+// unpack is the inverse of packing.
+func unpack(b []byte) (texts []string) {
+	for len(b) > 0 {
 		n, size := binary.Uvarint(b)
 		if size <= 0 || n > uint64(len(b)-size) {
-			return fields[:i]
+			return texts
 		}
-		fields[i] = field{like[i].name, string(b[size : size+int(n)])}
+		texts = append(texts, string(b[size:size+int(n)]))
 		b = b[size+int(n):]
 	}
-	return fields
+	return texts
 }
 
-// differ says in which columns two rows differ.
-func differ(want, got []field) string {
+// differ says in which columns a row of the ledger differs from the one that the log gives.
+func differ(names []string, want, got []byte) string {
+	wants, gots := unpack(want), unpack(got)
 	var parts []string
-	for i := range min(len(want), len(got)) {
-		if want[i].text != got[i].text {
-			parts = append(parts, fmt.Sprintf("%s is %q, the log gives %q", want[i].name, got[i].text, want[i].text))
+	for i, name := range names {
+		if w, g := column(wants, i), column(gots, i); w != g {
+			parts = append(parts, fmt.Sprintf("%s is %q, the log gives %q", name, g, w))
 		}
 	}
-	if len(parts) == 0 {
-		return "differs in its stored form"
-	}
 	return strings.Join(parts, "; ")
+}
+
+func column(texts []string, i int) string {
+	if i >= len(texts) {
+		return ""
+	}
+	return texts[i]
 }

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"log/slog"
+	"math"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
 
 	"reckoner"
 )
@@ -15,8 +18,7 @@ import (
 const (
 	tableEntries  = 'e'
 	tableRefusals = 'r'
-	tableLedger   = 'l' // totals as the ledger has them
-	tableReplayed = 't' // what the replay knows of totals
+	tableTotals   = 't'
 )
 
 // rows is a temporary store of rows in sorted order, so that memory does not grow with the ledger. It is never synced:
@@ -26,25 +28,39 @@ type rows struct {
 	batch *pebble.Batch
 }
 
-func openRows(dir string) (*rows, error) {
-	db, err := pebble.Open(dir, &pebble.Options{
-		DisableWAL: true, FormatMajorVersion: pebble.FormatNewest, MemTableSize: 32 << 20, Logger: quiet{},
-	})
-	if err != nil {
-		return nil, err
+const (
+	memtableBytes = 32 << 20
+	batchBytes    = 4 << 20 // bounds what is held before it goes to the store
+	bloomBits     = 10
+)
+
+func openRows(dir string, log *slog.Logger) (*rows, error) {
+	o := &pebble.Options{
+		DisableWAL: true, FormatMajorVersion: pebble.FormatNewest, MemTableSize: memtableBytes, Logger: storeLogger{log},
 	}
-	return &rows{db: db, batch: db.NewIndexedBatch()}, nil
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
+	}
+	db, err := pebble.Open(dir, o)
+	if err != nil {
+		return nil, fmt.Errorf("temporary store: %w", err)
+	}
+	return &rows{db: db, batch: db.NewBatch()}, nil
 }
 
-// batchBytes bounds what is held before it goes to the store.
-const batchBytes = 4 << 20
-
-func (r *rows) set(key, value []byte) {
-	_ = r.batch.Set(key, value, nil) // it fails only on a batch that is closed
+// set keeps a value; get and scan find it after flush.
+func (r *rows) set(key, value []byte) error {
+	if err := r.batch.Set(key, value, nil); err != nil {
+		return err
+	}
+	if r.batch.Len() < batchBytes {
+		return nil
+	}
+	return r.flush()
 }
 
 func (r *rows) get(key []byte) ([]byte, error) {
-	v, closer, err := r.batch.Get(key)
+	v, closer, err := r.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil
 	}
@@ -55,32 +71,23 @@ func (r *rows) get(key []byte) ([]byte, error) {
 	return v, closer.Close()
 }
 
-// flush writes what piled up, when it is much.
 func (r *rows) flush() error {
-	if r.batch.Len() < batchBytes {
+	if r.batch.Empty() {
 		return nil
 	}
-	return r.flushAll()
-}
-
-func (r *rows) flushAll() error {
 	if err := r.db.Apply(r.batch, pebble.NoSync); err != nil {
 		return err
 	}
 	if err := r.batch.Close(); err != nil {
 		return err
 	}
-	r.batch = r.db.NewIndexedBatch()
+	r.batch = r.db.NewBatch()
 	return nil
-}
-
-func (r *rows) add(table byte, account string, p reckoner.Position, fields []field) {
-	r.set(rowKey(table, account, p), pack(nil, fields))
 }
 
 // scan returns an iterator over one table. The caller closes it.
 func (r *rows) scan(table byte) (*pebble.Iterator, error) {
-	if err := r.flushAll(); err != nil {
+	if err := r.flush(); err != nil {
 		return nil, err
 	}
 	return r.db.NewIter(&pebble.IterOptions{LowerBound: []byte{table}, UpperBound: []byte{table + 1}})
@@ -89,7 +96,8 @@ func (r *rows) scan(table byte) (*pebble.Iterator, error) {
 func (r *rows) close() error { return errors.Join(r.batch.Close(), r.db.Close()) }
 
 // rowKey sorts rows as the ledger yields them: by the account's bytes, then by position. Every account's key ends
-// with 0 0, and a 0 within an account becomes 0 255, so that the order of keys is that of accounts.
+// with 0 0, and a 0 within an account becomes 0 255, so that the order of keys is that of accounts. A ledger may hold
+// offsets that no log has, negative ones too.
 func rowKey(table byte, account string, p reckoner.Position) []byte {
 	b := append(make([]byte, 0, len(account)+16), table)
 	for i := range len(account) {
@@ -98,13 +106,32 @@ func rowKey(table byte, account string, p reckoner.Position) []byte {
 		}
 	}
 	b = append(b, 0, 0)
-	b = binary.BigEndian.AppendUint64(b, uint64(p.Offset))
-	return binary.BigEndian.AppendUint32(b, uint32(p.Index))
+	b = binary.BigEndian.AppendUint64(b, uint64(p.Offset)^(1<<63))
+	return binary.BigEndian.AppendUint32(b, uint32(p.Index)^(1<<31))
 }
 
-// quiet keeps the temporary store from logging.
-type quiet struct{}
+// positionOf reads offset and index at the end of a row's key.
+func positionOf(key []byte) (offset int64, index int32) {
+	offset = int64(binary.BigEndian.Uint64(key[len(key)-12:]) ^ (1 << 63))
+	return offset, int32(binary.BigEndian.Uint32(key[len(key)-4:]) ^ (1 << 31))
+}
 
-func (quiet) Infof(string, ...any)         {}
-func (quiet) Errorf(f string, args ...any) { slog.Default().Error("temporary store", "error", f) }
-func (quiet) Fatalf(f string, args ...any) { panic("temporary store: " + f) }
+// accountOf reads the account of a row's key.
+func accountOf(key []byte) string {
+	return string(bytes.ReplaceAll(key[1:len(key)-14], []byte{0, 0xff}, []byte{0}))
+}
+
+// never is the offset of what did not happen.
+const never = math.MinInt64
+
+// storeLogger keeps the temporary store's chatter at debug.
+type storeLogger struct{ log *slog.Logger }
+
+func (l storeLogger) Infof(format string, args ...any)  { l.log.Debug(fmt.Sprintf(format, args...)) }
+func (l storeLogger) Errorf(format string, args ...any) { l.log.Error(fmt.Sprintf(format, args...)) }
+
+// Fatalf is called when the store can no longer keep what it was given, as on a full disk.
+func (l storeLogger) Fatalf(format string, args ...any) {
+	l.log.Error(fmt.Sprintf(format, args...))
+	panic(fmt.Sprintf("temporary store: "+format, args...))
+}

@@ -1,29 +1,49 @@
 package verify
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
+	"time"
 
+	"reckoner"
 	"reckoner/ledger"
 )
 
-// What the replay knows of a total: the offset of its last change below the checkpoint (-1: none), and the offset at
-// which it was found equal to the ledger's (-1: not yet).
-type known struct{ changed, equal int64 }
-
-func (k known) pack() []byte {
-	b := binary.BigEndian.AppendUint64(nil, uint64(k.changed))
-	return binary.BigEndian.AppendUint64(b, uint64(k.equal))
+// total is what is known of one total: the ledger's row, and what the replay met so far.
+type total struct {
+	held    []byte // the ledger's row, packed; nil: it has none
+	offset  int64  // where the ledger's row stands
+	index   int64
+	changed int64 // the offset of the replay's last change below the checkpoint; never: none
+	met     bool  // the replay changed it where the ledger's row stands
 }
 
-func unpackKnown(b []byte) known {
-	if len(b) < 16 {
-		return known{-1, -1}
+func (t *total) append(b []byte) []byte {
+	for _, n := range [...]int64{t.offset, t.index, t.changed} {
+		b = binary.BigEndian.AppendUint64(b, uint64(n))
 	}
-	return known{int64(binary.BigEndian.Uint64(b)), int64(binary.BigEndian.Uint64(b[8:]))}
+	flag := byte(0)
+	if t.met {
+		flag = 1
+	}
+	return append(append(b, flag), t.held...)
+}
+
+func parseTotal(b []byte) *total {
+	if len(b) < 25 {
+		return &total{offset: never, changed: never}
+	}
+	t := &total{
+		offset: int64(binary.BigEndian.Uint64(b)), index: int64(binary.BigEndian.Uint64(b[8:])),
+		changed: int64(binary.BigEndian.Uint64(b[16:])), met: b[24] == 1,
+	}
+	if len(b) > 25 {
+		t.held = bytes.Clone(b[25:])
+	}
+	return t
 }
 
 // snapshotTotals keeps the ledger's totals of the partition, and returns the offset that the replay must reach to meet
@@ -35,115 +55,141 @@ func (c *comparison) snapshotTotals(ctx context.Context) (to int64, err error) {
 		}
 		c.result.Totals++
 		to = max(to, t.Position.Offset+1)
-		c.rows.set(totalKey(tableLedger, &t), packTotal(&t))
-		if err := c.rows.flush(); err != nil {
+		row := total{held: packed((*packer).total, &t), offset: t.Position.Offset, index: int64(t.Position.Index), changed: never}
+		if err := c.rows.set(totalKey(&t.TotalKey), row.append(nil)); err != nil {
 			return 0, err
 		}
 	}
-	return to, c.rows.flushAll()
+	return to, c.rows.flush()
 }
 
-// totalChanged meets a total at the position of the ledger's row, if this is the one.
+// totalChanged is the hook of the replay, which takes no error: the next batch returns it.
 func (c *comparison) totalChanged(t *ledger.Total) {
-	if c.failed != nil {
-		return
+	if c.failed == nil {
+		c.failed = c.meet(t)
 	}
-	c.failed = c.meet(t)
 }
 
+// meet compares a total when the replay is where the ledger's row stands. What it touches stays in memory until the end
+// of a run.
 func (c *comparison) meet(t *ledger.Total) error {
-	key := totalKey(tableReplayed, t)
-	b, err := c.rows.get(key)
-	if err != nil {
-		return err
-	}
-	k := unpackKnown(b)
-	if t.Position.Offset < c.known.Next {
-		k.changed = t.Position.Offset
-	}
-	stored, err := c.rows.get(totalKey(tableLedger, t))
-	if err != nil {
-		return err
-	}
-	if stored != nil && positionOf(stored) == [2]int64{t.Position.Offset, int64(t.Position.Index)} {
-		k.equal = t.Position.Offset
-		if want := packTotal(t); string(want) != string(stored) {
-			like := totalFields(t)
-			c.differ("totals", totalName(&t.TotalKey), "%s", differ(like, unpack(stored[16:], like)))
+	key := totalKey(&t.TotalKey)
+	row := c.touched[string(key)]
+	if row == nil {
+		b, err := c.rows.get(key)
+		if err != nil {
+			return err
 		}
+		row = parseTotal(b)
+		c.touched[string(key)] = row
 	}
-	c.rows.set(key, k.pack())
+	if t.Position.Offset < c.known.Next {
+		row.changed = t.Position.Offset
+	}
+	if row.held == nil || row.offset != t.Position.Offset || row.index != int64(t.Position.Index) {
+		return nil
+	}
+	row.met = true
+	if want := again(&c.pack, (*packer).total, t); !bytes.Equal(want, row.held) {
+		c.differ("totals", totalName(&t.TotalKey), "%s", differ(columns((*packer).total), want, row.held))
+	}
 	return nil
 }
 
-// compareTotals finds the totals that the replay never met: rows that the ledger lacks or has too old, and rows at
-// positions where the log changes no such total.
-func (c *comparison) compareTotals() (err error) {
-	it, err := c.rows.scan(tableReplayed)
-	if err != nil {
+// meetRestored compares a total with what the rows before the log's first record come to.
+func (c *comparison) meetRestored(t *ledger.Total) error {
+	if err := c.meet(t); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, it.Close()) }()
-	for more := it.First(); more; more = it.Next() {
-		k := unpackKnown(it.Value())
-		if k.changed < 0 || k.equal >= k.changed {
-			continue
-		}
-		name := string(it.Key()[1:])
-		stored, err := c.rows.get(append([]byte{tableLedger}, it.Key()[1:]...))
-		if err != nil {
-			return err
-		}
-		if stored == nil {
-			c.differ("totals", name, "missing in the ledger; the log changes it at offset %d", k.changed)
-		} else if p := positionOf(stored)[0]; p < k.changed {
-			c.differ("totals", name, "stands at offset %d; the log changes it at offset %d", p, k.changed)
-		}
+	if len(c.touched) < touchedMax {
+		return nil
 	}
-	return errors.Join(it.Error(), c.strangeTotals())
+	return c.keepTotals()
 }
 
-func (c *comparison) strangeTotals() (err error) {
-	it, err := c.rows.scan(tableLedger)
+// touchedMax bounds the totals that are held in memory before they go to the store. A run of records touches fewer.
+const touchedMax = 20_000
+
+// keepTotals stores what was touched.
+func (c *comparison) keepTotals() error {
+	for key, row := range c.touched {
+		if err := c.rows.set([]byte(key), row.append(nil)); err != nil {
+			return err
+		}
+	}
+	clear(c.touched)
+	return c.rows.flush()
+}
+
+// compareTotals finds the totals that the replay did not meet: those that the ledger lacks or has too old, and those at
+// positions where the log changes no such total.
+func (c *comparison) compareTotals(to int64) (err error) {
+	it, err := c.rows.scan(tableTotals)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
 	for more := it.First(); more; more = it.Next() {
-		p := positionOf(it.Value())[0]
-		if p < c.result.From {
-			continue // before the log's first record: nothing to hold it against
+		row := parseTotal(it.Value())
+		text := ""
+		switch {
+		case row.held == nil && row.changed == never:
+			continue // the replay made it above the checkpoint, and the ledger need not have it yet
+		case row.held == nil:
+			text = fmt.Sprintf("missing in the ledger; the log changes it at offset %d", row.changed)
+		case row.offset < row.changed:
+			text = fmt.Sprintf("stands at offset %d; the log changes it at offset %d", row.offset, row.changed)
+		case row.met:
+			continue
+		case row.offset >= to && c.truncated:
+			continue // the log cannot be replayed to there
+		case row.offset >= to:
+			text = fmt.Sprintf("stands at offset %d, and the log ends before %d", row.offset, to)
+		default:
+			text = fmt.Sprintf("stands at offset %d, where the log does not change it", row.offset)
 		}
-		b, err := c.rows.get(append([]byte{tableReplayed}, it.Key()[1:]...))
+		key, err := parseTotalKey(it.Key())
 		if err != nil {
 			return err
 		}
-		if k := unpackKnown(b); k.equal < 0 && (k.changed < 0 || p >= k.changed) {
-			c.differ("totals", string(it.Key()[1:]), "stands at offset %d, where the log does not change it", p)
-		}
+		c.differ("totals", totalName(&key), "%s", text)
 	}
 	return it.Error()
 }
 
-// totalKey holds the total's name in full, so that a difference can be named from the key alone.
-func totalKey(table byte, t *ledger.Total) []byte {
-	return append([]byte{table}, totalName(&t.TotalKey)...)
+func totalName(k *ledger.TotalKey) string {
+	return fmt.Sprintf("account %s, subscription %q, meter %q (%s), period %s to %s, bucket %s", k.AccountID, k.SubscriptionID, k.Meter,
+		k.MeterType, k.Period.Start.Format(time.RFC3339Nano), k.Period.End.Format(time.RFC3339Nano), k.Bucket.Format(time.RFC3339))
 }
 
-// packTotal is the position, for finding the change, and all the columns.
-func packTotal(t *ledger.Total) []byte {
-	b := binary.BigEndian.AppendUint64(nil, uint64(t.Position.Offset))
-	b = binary.BigEndian.AppendUint64(b, uint64(t.Position.Index))
-	return pack(b, totalFields(t))
+func totalKey(k *ledger.TotalKey) []byte {
+	b := append(make([]byte, 0, 128), tableTotals)
+	for _, s := range [...]string{k.AccountID, k.SubscriptionID, k.Meter} {
+		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
+	}
+	b = append(b, byte(k.MeterType))
+	for _, t := range [...]time.Time{k.Period.Start, k.Period.End, k.Bucket} {
+		b = binary.BigEndian.AppendUint64(b, uint64(t.UnixNano()))
+	}
+	return b
 }
 
-func positionOf(packed []byte) [2]int64 {
-	return [2]int64{int64(binary.BigEndian.Uint64(packed)), int64(binary.BigEndian.Uint64(packed[8:]))}
+func parseTotalKey(b []byte) (ledger.TotalKey, error) {
+	rest := b[1:]
+	var texts [3]string
+	for i := range texts {
+		n, size := binary.Uvarint(rest)
+		if size <= 0 || n > uint64(len(rest)-size) {
+			return ledger.TotalKey{}, fmt.Errorf("temporary store: key %x of a total", b)
+		}
+		texts[i], rest = string(rest[size:size+int(n)]), rest[size+int(n):]
+	}
+	if len(rest) != 25 {
+		return ledger.TotalKey{}, fmt.Errorf("temporary store: key %x of a total", b)
+	}
+	at := func(i int) time.Time { return time.Unix(0, int64(binary.BigEndian.Uint64(rest[1+8*i:]))).UTC() }
+	return ledger.TotalKey{
+		AccountID: texts[0], SubscriptionID: texts[1], Meter: texts[2], MeterType: reckoner.MeterType(rest[0]),
+		Period: reckoner.Period{Start: at(0), End: at(1)}, Bucket: at(2),
+	}, nil
 }
-
-// offsetOf and indexOf read the position at the end of a row's key.
-func offsetOf(key []byte) int64 {
-	return int64(binary.BigEndian.Uint64(key[len(key)-12:]) & math.MaxInt64)
-}
-
-func indexOf(key []byte) int32 { return int32(binary.BigEndian.Uint32(key[len(key)-4:])) }

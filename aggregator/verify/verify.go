@@ -6,9 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 
-	"reckoner"
 	"reckoner/aggregator"
 	"reckoner/ledger"
 )
@@ -27,12 +27,13 @@ type Options struct {
 	Progress func(partition int32, done, total int64)
 	// DifferencesMax bounds the differences that are kept; all are counted. 0: 1,000.
 	DifferencesMax int
+	Slog           *slog.Logger
 }
 
 // Difference is one thing in which the ledger is not what the log gives.
 type Difference struct {
 	Partition int32
-	Table     string // entries, refusals, totals or checkpoints
+	Table     string // entries, refusals, totals, checkpoints; or log, when it is the log that does not reach
 	What      string // the row: its position and id, or a total's key
 	Text      string // what is wrong with it
 }
@@ -40,8 +41,10 @@ type Difference struct {
 // Partition is what was compared of one partition.
 type Partition struct {
 	Number     int32
+	Start      int64 // where the log began
+	From       int64 // the first record that it still holds; above Start, the rows before it were checked for consistency only
 	Checkpoint int64 // every event below it was compared
-	From       int64 // the first record that the log still holds
+	End        int64 // where the log ended
 	Replayed   int64 // records
 	Entries    int64 // rows compared
 	Refusals   int64
@@ -59,7 +62,7 @@ type Report struct {
 // the report.
 //
 // It may run beside the system: events are compared below the checkpoint that it reads first, and each total at its
-// own position.
+// own position. Memory is bounded; the temporary directory takes about what the largest partition's rows take.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	if o.DifferencesMax == 0 {
 		o.DifferencesMax = 1000
@@ -70,131 +73,87 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 			return report, fmt.Errorf("partition %d: %w", number, err)
 		}
 	}
-	return report, nil
+	return report, o.strays(ctx, report)
+}
+
+func (r *Report) add(limit int, d Difference) {
+	r.Found++
+	if len(r.Differences) < limit {
+		r.Differences = append(r.Differences, d)
+	}
 }
 
 func (o *Options) partition(ctx context.Context, report *Report, number int32) (err error) {
-	known, _, err := o.Ledger.Checkpoint(ctx, o.Replay.Log.Number, number)
+	start := o.Replay.Log.Start(number)
+	known, have, err := o.Ledger.Checkpoint(ctx, o.Replay.Log.Number, number)
 	if err != nil {
 		return fmt.Errorf("read the checkpoint: %w", err)
+	}
+	if !have {
+		known = ledger.Checkpoint{Log: o.Replay.Log.Number, Partition: number, Next: start}
 	}
 	dir, err := os.MkdirTemp(o.Replay.TempDir, "reckoner-verify-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	rows, err := openRows(dir)
+	rows, err := openRows(dir, o.Slog)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, rows.close()) }()
 
 	c := &comparison{
-		Options: o, report: report, rows: rows, known: known,
-		result: Partition{Number: number, Checkpoint: known.Next}, want: ledger.Checkpoint{Log: known.Log, Partition: number, Next: known.Next},
+		Options: o, report: report, rows: rows, known: known, counted: have, touched: make(map[string]*total),
+		result: Partition{Number: number, Start: start, Checkpoint: known.Next},
+		want:   ledger.Checkpoint{Log: known.Log, Partition: number, Next: known.Next},
 	}
-	// The totals before the replay: a total is compared at its own position, which the replay must reach.
-	to, err := c.snapshotTotals(ctx)
-	if err != nil {
+	if err := c.run(ctx); err != nil {
 		return err
 	}
-	if err := c.replay(ctx, max(to, known.Next)); err != nil {
-		return err
-	}
-	if err := errors.Join(c.compareEntries(ctx), c.compareRefusals(ctx), c.compareTotals()); err != nil {
-		return err
-	}
-	c.compareCheckpoint()
 	report.Partitions = append(report.Partitions, c.result)
 	return nil
 }
 
-// comparison is the work on one partition.
-type comparison struct {
-	*Options
-	report *Report
-	rows   *rows
-	known  ledger.Checkpoint // the ledger's
-	want   ledger.Checkpoint // the replay's, at the same offset
-	result Partition
-	failed error // of a hook that cannot return it
-}
-
-func (c *comparison) differ(table, what, format string, args ...any) {
-	c.report.Found++
-	if len(c.report.Differences) < c.DifferencesMax {
-		c.report.Differences = append(c.report.Differences, Difference{c.result.Number, table, what, fmt.Sprintf(format, args...)})
-	}
-}
-
-// replay decides the log and keeps what has to be in the ledger, by account, in the order in which the ledger gives it.
-func (c *comparison) replay(ctx context.Context, to int64) error {
-	err := c.Replay.Partition(ctx, c.result.Number, to, aggregator.Visitor{
-		Began: func(from int64) error {
-			c.result.From = from
-			return c.startAt(ctx, from)
-		},
-		Total: c.totalChanged,
-		Cut:   c.known.Next,
-		Batch: func(b *aggregator.Replayed) error {
-			c.result.Replayed += int64(b.Records)
-			if c.Progress != nil {
-				c.Progress(c.result.Number, b.Checkpoint.Next-c.result.From, to-c.result.From)
-			}
-			return errors.Join(c.failed, c.keep(b))
-		},
-	})
-	return errors.Join(err, c.failed)
-}
-
-// startAt takes what stood before the log's first record from the ledger: it can only be checked for consistency.
-func (c *comparison) startAt(ctx context.Context, from int64) error {
-	if from == 0 {
-		return nil
-	}
-	below, err := c.Ledger.Audit(ctx, c.want.Log, c.want.Partition, from)
+// strays names rows that stand where no log has an event. It asks last: every row that it may see then stands below
+// the ends that it asks for after it.
+func (o *Options) strays(ctx context.Context, report *Report) error {
+	log := o.Replay.Log
+	ends, err := o.ends(ctx)
 	if err != nil {
 		return err
 	}
-	c.want.Entries, c.want.Refusals = below.Entries, below.Refusals
-	c.want.EntriesDigest, c.want.RefusalsDigest = below.EntriesDigest, below.RefusalsDigest
+	var later []int64
+	for s, err := range o.Ledger.Strays(ctx, log.Number, ends) {
+		if err != nil {
+			return fmt.Errorf("look for stray rows: %w", err)
+		}
+		p, inLog := s.Position, s.Position.Log == log.Number && s.Position.Partition >= 0 && s.Position.Partition < log.Partitions
+		if inLog && later == nil {
+			if later, err = o.ends(ctx); err != nil {
+				return err
+			}
+		}
+		switch {
+		case !inLog:
+			report.add(o.DifferencesMax, Difference{p.Partition, s.Table, rowName(p, s.What), "no log was registered with this partition"})
+		case p.Offset >= later[p.Partition]:
+			text := fmt.Sprintf("the ledger holds it, and the log ends before offset %d", later[p.Partition])
+			report.add(o.DifferencesMax, Difference{p.Partition, s.Table, rowName(p, s.What), text})
+		}
+	}
 	return nil
 }
 
-// keep stores the rows below the checkpoint, and counts them as the checkpoint has to.
-func (c *comparison) keep(b *aggregator.Replayed) error {
-	for i := range b.Entries {
-		e := &b.Entries[i]
-		if e.Position.Offset >= c.known.Next {
-			break // positions rise
+// ends returns where the log ends now, a partition each.
+func (o *Options) ends(ctx context.Context) ([]int64, error) {
+	ends := make([]int64, o.Replay.Log.Partitions)
+	for number := range ends {
+		_, next, err := o.Replay.Reach(ctx, int32(number))
+		if err != nil {
+			return nil, fmt.Errorf("partition %d: %w", number, err)
 		}
-		c.want.Entries++
-		c.want.EntriesDigest += ledger.RowDigest(e.Position, e.Outcome, e.Quantity, e.AccountID, e.EventID)
-		c.rows.add(tableEntries, e.AccountID, e.Position, entryFields(e))
+		ends[number] = next
 	}
-	for i := range b.Refusals {
-		r := &b.Refusals[i]
-		if r.Position.Offset >= c.known.Next {
-			break
-		}
-		c.want.Refusals++
-		c.want.RefusalsDigest += ledger.RowDigest(r.Position, r.Outcome, reckoner.Quantity{}, r.AccountID, r.EventID)
-		c.rows.add(tableRefusals, r.AccountID, r.Position, refusalFields(r))
-	}
-	if b.Checkpoint.Next == c.known.Next {
-		c.want.RecordHash, c.want.Rules = b.Checkpoint.RecordHash, b.Checkpoint.Rules
-	}
-	return c.rows.flush()
-}
-
-// compareCheckpoint holds the checkpoint against the replay. Where the log begins at the checkpoint or behind it,
-// nothing was replayed that could give the record's hash and the rules.
-func (c *comparison) compareCheckpoint() {
-	want := c.want
-	if c.result.From >= c.known.Next {
-		want.RecordHash, want.Rules = c.known.RecordHash, c.known.Rules
-	}
-	if want != c.known {
-		c.differ("checkpoints", fmt.Sprintf("%d/%d", c.known.Log, c.known.Partition), "the ledger has %+v, the log gives %+v", c.known, want)
-	}
+	return ends, nil
 }

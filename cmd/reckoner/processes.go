@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"reckoner/internal/app"
@@ -54,14 +57,30 @@ func newAggregate() *cobra.Command {
 }
 
 func newMigrate() *cobra.Command {
-	return process{
+	var newLog bool
+	var o app.NewLogOptions
+	c := process{
 		use: "migrate", short: "Create topics and tables, and register the log",
-		long:    "Bring topics and tables up to this build and register the log. It may run at any time and any number of times.",
-		example: "  reckoner migrate --brokers kafka-1:9092 --clickhouse http://clickhouse:8123",
+		long: "Bring topics and tables up to this build and register the log. It may run at any time and any number of times.\n\n" +
+			"After partitions were added to usage.events, or the topic was created anew, a new log is registered with --new-log: stop ingest,\n" +
+			"let the aggregators drain the log, stop them, run it, start everything again. States are rebuilt from the ledger.",
+		example: "  reckoner migrate --brokers kafka-1:9092 --clickhouse http://clickhouse:8123\n  reckoner migrate --new-log --partitions 32",
 		flags:   []string{"brokers", "clickhouse"},
-		start:   app.Migrate,
-		once:    true,
+		start: func(ctx context.Context, p *app.Process) error {
+			if o != (app.NewLogOptions{}) && !newLog {
+				return errors.New("--recreated and --partitions go with --new-log")
+			}
+			if newLog {
+				return app.NewLog(ctx, p, o)
+			}
+			return app.Migrate(ctx, p)
+		},
+		once: true,
 	}.command()
+	c.Flags().BoolVar(&newLog, "new-log", false, "register the next log of the topic")
+	c.Flags().IntVar(&o.Partitions, "partitions", 0, "with --new-log: add partitions to usage.events, up to this many")
+	c.Flags().BoolVar(&o.Recreated, "recreated", false, "with --new-log: confirm that the topic was created anew, and no longer holds what was counted")
+	return c
 }
 
 func newConfig() *cobra.Command {

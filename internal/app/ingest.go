@@ -29,9 +29,6 @@ func Ingest(ctx context.Context, p *Process) error {
 	if err != nil {
 		return err
 	}
-	if _, err := p.currentLog(ctx, client, l); err != nil {
-		return err
-	}
 	if err := p.ingest(ctx, client, l, c); err != nil {
 		return err
 	}
@@ -56,13 +53,20 @@ func (p *Process) catalogFile() (ingest.Catalogs, error) {
 // ingest starts the HTTP tier. It takes requests only after everything that it needs is there, and when it stops it
 // finishes those in flight before anything that they need goes.
 func (p *Process) ingest(ctx context.Context, client *bus.Client, l *clickhouse.Ledger, c ingest.Catalogs) error {
+	current, err := p.currentLog(ctx, client, l)
+	if err != nil {
+		return err
+	}
 	s := p.Settings.Ingest
 	log := p.Log.With("component", "ingest")
-	producer := client.NewProducer(bus.ProducerOptions{InFlightBytes: s.InflightBytesMax, DeliveryTimeout: s.ProduceTimeout})
+	producer := client.NewProducer(bus.ProducerOptions{
+		InFlightBytes: s.InflightBytesMax, DeliveryTimeout: s.ProduceTimeout,
+		Partitions: map[string]int{current.Topic: int(current.Partitions)},
+	})
 	p.OnStop("ingest's producer", producer.Close)
 
 	var outcomes *ingest.Outcomes
-	err := p.await(ctx, "the end of "+bus.TopicOutcomes, func(ctx context.Context) (err error) {
+	err = p.await(ctx, "the end of "+bus.TopicOutcomes, func(ctx context.Context) (err error) {
 		outcomes, err = ingest.OpenOutcomes(ctx, client, log)
 		return err
 	})

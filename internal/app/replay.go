@@ -72,7 +72,7 @@ func (w *rewrite) partition(ctx context.Context, r *aggregator.Replay, number in
 	if w.options.From > known.Next {
 		return fmt.Errorf("--from %d is above the ledger's checkpoint %d: rows between them would stay missing", w.options.From, known.Next)
 	}
-	to, err := r.LogEnd(ctx, number)
+	_, to, err := r.Reach(ctx, number)
 	if err != nil {
 		return err
 	}

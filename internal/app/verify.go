@@ -28,7 +28,7 @@ func Verify(ctx context.Context, p *Process, out io.Writer, progress func(partit
 		return false, err
 	}
 	started := time.Now()
-	report, err := verify.Run(ctx, verify.Options{Replay: replay, Ledger: l, Progress: progress})
+	report, err := verify.Run(ctx, verify.Options{Replay: replay, Ledger: l, Progress: progress, Slog: p.Log})
 	if err != nil {
 		return false, err
 	}

@@ -43,8 +43,8 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("record %d has %d bytes, the limit is %d; make it smaller", e.Index, e.Bytes, e.Max)
 }
 
-// PartitionsChangedError says that a topic has another number of partitions than when the producer first wrote to it.
-// Going on would send the keys elsewhere, so the producer refuses until the process starts again.
+// PartitionsChangedError says that a topic has another number of partitions than it must have, or than when the producer
+// first wrote to it. Going on would send the keys elsewhere, so the producer refuses.
 type PartitionsChangedError struct {
 	Topic   string
 	Was, Is int
@@ -52,7 +52,7 @@ type PartitionsChangedError struct {
 
 // Error names the topic, the numbers and the remedy.
 func (e *PartitionsChangedError) Error() string {
-	return fmt.Sprintf("topic %s has %d partitions, it had %d when this process first wrote to it; register the new log with `reckoner migrate --new-log`, then start this process again", e.Topic, e.Is, e.Was)
+	return fmt.Sprintf("topic %s has %d partitions where %d were expected; if they were changed, register the new log with `reckoner migrate --new-log`, then start this process again", e.Topic, e.Is, e.Was)
 }
 
 // GapError says that a log misses offsets between the one wanted and the next that it has. Reading never goes on

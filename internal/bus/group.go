@@ -188,8 +188,8 @@ func (m *member) run(ctx context.Context) error {
 //
 // Two orders matter. The client waits for what runs in Start before it joins again, so work is over before the next
 // generation begins. And the group must be closing before the last generation ends, else the client would join once
-// more only to leave, and everybody would rebalance twice; so work's context ends with the generation, not with ctx.
-func (m *member) generation(ctx context.Context, gen *kafka.Generation) error {
+// more only to leave, and everybody would rebalance twice; so work's context ends with the generation, not with runs.
+func (m *member) generation(runs context.Context, gen *kafka.Generation) error {
 	g := &Generation{ID: gen.ID, Member: gen.MemberID, Assigned: make(map[int]int64), topic: m.opt.Topic, kafka: gen}
 	for _, a := range gen.Assignments[m.opt.Topic] {
 		g.Assigned[a.ID] = max(a.Offset, NoOffset) // the client writes FirstOffset, -2, for none
@@ -197,7 +197,7 @@ func (m *member) generation(ctx context.Context, gen *kafka.Generation) error {
 	m.client.log.Info("consumer group generation", "group", m.opt.Group, "generation", g.ID, "partitions", g.Partitions())
 	result := make(chan error, 1)
 	gen.Start(func(over context.Context) {
-		ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+		ctx, cancel := context.WithCancelCause(context.WithoutCancel(runs))
 		defer cancel(nil)
 		defer context.AfterFunc(over, func() { cancel(kafka.ErrGenerationEnded) })()
 		err := m.work(ctx, g)
@@ -208,9 +208,37 @@ func (m *member) generation(ctx context.Context, gen *kafka.Generation) error {
 			m.close()
 		}
 		<-over.Done()
+		if err == nil {
+			m.awaitCoordinator(runs)
+		}
 		result <- err
 	})
 	return <-result
+}
+
+// awaitCoordinator waits until a broker coordinates the group, when a generation is over. The client would try to join
+// at once, and forget its member id when that fails; the group would then wait for the old member until its session
+// ends. So the loss of the broker that coordinates would cost a session on top of the election.
+//
+// It asks for an offset, because the client sends that request to the coordinator and reads the answer right. Of
+// heartbeats it does neither (v0.4.51).
+func (m *member) awaitCoordinator(ctx context.Context) {
+	for wait := newBackoff(); ctx.Err() == nil; {
+		res, err := m.client.kafka.OffsetFetch(ctx, &kafka.OffsetFetchRequest{
+			GroupID: m.opt.Group, Topics: map[string][]int{m.opt.Topic: {0}},
+		})
+		if err == nil {
+			err = res.Error
+		}
+		if !Retryable(err) {
+			return // it is there, or joining will say what is wrong
+		}
+		m.client.reset(err)
+		m.failed(fmt.Errorf("find the coordinator of group %s: %w", m.opt.Group, err))
+		if sleep(ctx, min(wait.NextBackOff(), m.opt.JoinBackoff)) != nil {
+			return
+		}
+	}
 }
 
 func (m *member) closeGroup() {

@@ -22,6 +22,9 @@ type ProducerOptions struct {
 	RecordBytes int
 	// BatchBytes bounds a batch of several records (default 1,000,000).
 	BatchBytes int
+	// Partitions are the numbers of partitions that topics must have, where a key's partition is part of a contract. While
+	// the cluster says another number, or still the old one, nothing is written: PartitionsChangedError.
+	Partitions map[string]int
 	// OnBatch is told of every batch, for metrics. It is called by many goroutines and must not block.
 	OnBatch func(Batch)
 }
@@ -178,6 +181,9 @@ func (p *Producer) topic(ctx context.Context, name string) (*producerTopic, erro
 	}
 	if n < 1 {
 		return nil, fmt.Errorf("topic %s has no partitions", name)
+	}
+	if want := p.opt.Partitions[name]; want > 0 && n != want {
+		return nil, &PartitionsChangedError{Topic: name, Was: want, Is: n}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

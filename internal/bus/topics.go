@@ -28,6 +28,10 @@ const (
 // default) fits with its headers.
 const DeadLetterBytesMax = 2 << 20
 
+// sidePartitions is the number of partitions of the topics beside the log. It does not follow the log's, which may be
+// changed later: no decision depends on it.
+const sidePartitions = 4
+
 // TopicSpec says what a topic must be.
 type TopicSpec struct {
 	Name       string
@@ -57,11 +61,11 @@ func Topics(partitions, replication int) []TopicSpec {
 		hour     = "3600000"
 		byBroker = "LogAppendTime" // a clock of a producer must not decide what is kept
 	)
-	dead := spec(TopicDeadLetter, min(partitions, 4), forever, byBroker)
+	dead := spec(TopicDeadLetter, sidePartitions, forever, byBroker)
 	dead.Config[configMessageSize] = "2097152"
 	return []TopicSpec{
 		spec(TopicEvents, partitions, forever, byBroker),
-		spec(TopicOutcomes, min(partitions, 4), hour, byBroker),
+		spec(TopicOutcomes, sidePartitions, hour, byBroker),
 		dead,
 		spec(TopicCatalog, 1, forever, byBroker),
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -49,9 +50,9 @@ const outcomeName = "Reckoner-Outcome"
 
 // revertClass tells an answer that decides a revert from one that refuses the request.
 func revertClass(a answer) (class Class, decided bool) {
-	switch decided := Class(a.outcome); decided {
-	case Reverted, UnknownUsage, AlreadyReverted, NotRevertable, ExceedsUsage, Conflict:
-		return decided, true
+	outcomes := []Class{Reverted, UnknownUsage, AlreadyReverted, NotRevertable, ExceedsUsage, Conflict}
+	if named := Class(a.outcome); slices.Contains(outcomes, named) {
+		return named, true
 	}
 	switch {
 	case a.status == http.StatusAccepted:

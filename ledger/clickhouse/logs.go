@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 
@@ -21,6 +22,9 @@ func (l *Ledger) CurrentLog(ctx context.Context) (ledger.Log, error) {
 // RegisterLog implements ledger.Logs. Of two registrations of one number that race with different values both are
 // kept, and from then on each reader gets ErrLogMismatch: nobody goes on with a log that another reads differently.
 func (l *Ledger) RegisterLog(ctx context.Context, log ledger.Log) error {
+	if len(log.Starts) > 0 && len(log.Starts) != int(log.Partitions) {
+		return fmt.Errorf("register log %d: %d starts for %d partitions", log.Number, len(log.Starts), log.Partitions)
+	}
 	if log.Number == 0 || log.Topic == "" || log.Partitions < 1 {
 		return fmt.Errorf("register log %d of topic %q with %d partitions: numbers and partitions start at 1, a topic has a name",
 			log.Number, log.Topic, log.Partitions)
@@ -34,7 +38,7 @@ func (l *Ledger) RegisterLog(ctx context.Context, log ledger.Log) error {
 	}
 	err = l.conn.Exec(ch.Context(ctx, ch.WithSettings(insertSettings())), l.queries.logRegister,
 		ch.Named("number", log.Number), ch.Named("topic", log.Topic), ch.Named("partitions", log.Partitions),
-		ch.Named("registered_at", log.RegisteredAt.UnixNano()))
+		ch.Named("registered_at", log.RegisteredAt.UnixNano()), ch.Named("starts", append([]int64{}, log.Starts...)))
 	if err != nil {
 		return fmt.Errorf("register log %d: %w", log.Number, explain(err))
 	}
@@ -57,8 +61,11 @@ func (l *Ledger) readLog(ctx context.Context, number uint32) (ledger.Log, bool, 
 	var found []ledger.Log
 	for rows.Next() {
 		var log ledger.Log
-		if err := rows.Scan(&log.Number, &log.Topic, &log.Partitions, &log.RegisteredAt); err != nil {
+		if err := rows.Scan(&log.Number, &log.Topic, &log.Partitions, &log.RegisteredAt, &log.Starts); err != nil {
 			return ledger.Log{}, false, fmt.Errorf("read logs: %w", err)
+		}
+		if len(log.Starts) == 0 {
+			log.Starts = nil
 		}
 		found = append(found, log)
 	}
@@ -77,10 +84,10 @@ func (l *Ledger) readLog(ctx context.Context, number uint32) (ledger.Log, bool, 
 }
 
 func sameLog(stored, wanted ledger.Log) error {
-	if stored.Topic == wanted.Topic && stored.Partitions == wanted.Partitions {
+	if stored.Topic == wanted.Topic && stored.Partitions == wanted.Partitions && slices.Equal(stored.Starts, wanted.Starts) {
 		return nil
 	}
-	return fmt.Errorf("%w: log %d is registered as topic %s with %d partitions, not %s with %d: "+
+	return fmt.Errorf("%w: log %d is registered as topic %s with %d partitions from %v, not %s with %d from %v: "+
 		"a topic that was changed needs a new log (`reckoner migrate --new-log`)", ledger.ErrLogMismatch, stored.Number,
-		stored.Topic, stored.Partitions, wanted.Topic, wanted.Partitions)
+		stored.Topic, stored.Partitions, stored.Starts, wanted.Topic, wanted.Partitions, wanted.Starts)
 }

@@ -54,6 +54,7 @@ var (
 	_ ledger.Restorer = (*Ledger)(nil)
 	_ ledger.Logs     = (*Ledger)(nil)
 	_ ledger.Auditor  = (*Ledger)(nil)
+	_ ledger.Balancer = (*Ledger)(nil)
 	_ ledger.Reader   = (*Ledger)(nil)
 )
 

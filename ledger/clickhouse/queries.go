@@ -14,7 +14,9 @@ type queries struct {
 	migrationsApplied, migrationRecord                             string
 	insertEntries, insertRefusals, insertTotals, insertCheckpoints string
 	checkpoint, restoreEntries, restoreRefusals, audit, totals     string
+	earlierEntries, earlierRefusals                                string
 	logs, logRegister, transactions, usageSources, debited         string
+	strays, accounts, unbalanced                                   string
 }
 
 func loadQueries() (queries, error) {
@@ -31,11 +33,16 @@ func loadQueries() (queries, error) {
 		"restore_refusals":   &q.restoreRefusals,
 		"audit":              &q.audit,
 		"totals":             &q.totals,
+		"earlier_entries":    &q.earlierEntries,
+		"earlier_refusals":   &q.earlierRefusals,
 		"logs":               &q.logs,
 		"log_register":       &q.logRegister,
 		"transactions":       &q.transactions,
 		"usage_sources":      &q.usageSources,
 		"debited":            &q.debited,
+		"strays":             &q.strays,
+		"accounts":           &q.accounts,
+		"unbalanced":         &q.unbalanced,
 	} {
 		var err error
 		if *text, err = query(name); err != nil {

@@ -4,6 +4,7 @@ import (
 	gocmp "cmp"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -143,27 +144,27 @@ func TestLogsAreRegisteredOnce(t *testing.T) {
 		t.Fatalf("without a log: %v, want ErrNoLog", err)
 	}
 	one := ledger.Log{Number: 1, Topic: "usage.events", Partitions: 16, RegisteredAt: time.Date(2026, 5, 1, 0, 0, 0, 123456789, time.UTC)}
-	two := ledger.Log{Number: 2, Topic: "usage.events", Partitions: 32, RegisteredAt: one.RegisteredAt.AddDate(1, 0, 0)}
+	two := ledger.Log{Number: 2, Topic: "usage.events", Partitions: 2, Starts: []int64{7, 0}, RegisteredAt: one.RegisteredAt.AddDate(1, 0, 0)}
 	again := one
 	again.RegisteredAt = two.RegisteredAt
 	if err := errors.Join(l.RegisterLog(ctx, one), l.RegisterLog(ctx, again), l.RegisterLog(ctx, two)); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := l.CurrentLog(ctx); err != nil || got != two {
+	if got, err := l.CurrentLog(ctx); err != nil || !reflect.DeepEqual(got, two) {
 		t.Errorf("current: %+v, %v, want %+v", got, err, two)
 	}
-	for _, other := range []ledger.Log{{Number: 1, Topic: "usage.events", Partitions: 17}, {Number: 2, Topic: "other", Partitions: 32}} {
+	for _, other := range []ledger.Log{{Number: 1, Topic: "usage.events", Partitions: 17}, {Number: 2, Topic: "other", Partitions: 2, Starts: []int64{7, 0}}, {Number: 2, Topic: "usage.events", Partitions: 2}} {
 		if err := l.RegisterLog(ctx, other); !errors.Is(err, ledger.ErrLogMismatch) {
 			t.Errorf("%+v: %v, want ErrLogMismatch", other, err)
 		}
 	}
-	for _, bad := range []ledger.Log{{Topic: "t", Partitions: 1}, {Number: 3, Partitions: 1}, {Number: 3, Topic: "t"}} {
+	for _, bad := range []ledger.Log{{Topic: "t", Partitions: 1}, {Number: 3, Partitions: 1}, {Number: 3, Topic: "t"}, {Number: 3, Topic: "t", Partitions: 2, Starts: []int64{1}}} {
 		if err := l.RegisterLog(ctx, bad); err == nil {
 			t.Errorf("%+v was registered", bad)
 		}
 	}
 	// Two that raced: both rows are kept, and nobody goes on.
-	racer := `INSERT INTO logs SELECT 2, 'usage.events', 48, now64(9)`
+	racer := `INSERT INTO logs SELECT 2, 'usage.events', 48, now64(9), []`
 	if err := l.conn.Exec(ctx, racer); err != nil {
 		t.Fatal(err)
 	}

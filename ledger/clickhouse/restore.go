@@ -45,21 +45,20 @@ func (l *Ledger) Refusals(ctx context.Context, log uint32, partition int32, belo
 	return stream(ctx, l, l.queries.restoreRefusals, row.scan, restoreArgs(log, partition, below)...)
 }
 
-// Audit computes, from the rows themselves, the counts and digests that a checkpoint at an offset has to carry. Its
-// Rules and RecordHash are 0: the rows do not hold them.
-func (l *Ledger) Audit(ctx context.Context, log uint32, partition int32, below int64) (ledger.Checkpoint, error) {
-	c := ledger.Checkpoint{Log: log, Partition: partition, Next: below}
-	err := l.conn.QueryRow(ctx, l.queries.audit, restoreArgs(log, partition, below)...).
-		Scan(&c.Entries, &c.Refusals, &c.EntriesDigest, &c.RefusalsDigest)
-	if err != nil {
-		return ledger.Checkpoint{}, fmt.Errorf("audit %d/%d below %d: %w", log, partition, below, explain(err))
-	}
-	return c, nil
+// EarlierEntries implements ledger.Restorer.
+func (l *Ledger) EarlierEntries(ctx context.Context, log ledger.Log, partition int32) iter.Seq2[ledger.Entry, error] {
+	var row entryRow
+	return stream(ctx, l, l.queries.earlierEntries, row.scan, earlierArgs(log, partition)...)
 }
 
-// Totals implements ledger.Auditor.
-func (l *Ledger) Totals(ctx context.Context, log uint32, partition int32) iter.Seq2[ledger.Total, error] {
-	return stream(ctx, l, l.queries.totals, scanTotal, ch.Named("log", log), ch.Named("partition", partition))
+// EarlierRefusals implements ledger.Restorer.
+func (l *Ledger) EarlierRefusals(ctx context.Context, log ledger.Log, partition int32) iter.Seq2[ledger.Refusal, error] {
+	var row refusalRow
+	return stream(ctx, l, l.queries.earlierRefusals, row.scan, earlierArgs(log, partition)...)
+}
+
+func earlierArgs(log ledger.Log, partition int32) []any {
+	return []any{ch.Named("log", log.Number), ch.Named("partitions", uint32(log.Partitions)), ch.Named("partition", uint32(partition))}
 }
 
 func restoreArgs(log uint32, partition int32, below int64) []any {

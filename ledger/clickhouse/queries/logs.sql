@@ -1,4 +1,4 @@
-SELECT `number`, topic, partitions, registered_at
+SELECT `number`, topic, partitions, registered_at, starts
 FROM logs FINAL
 WHERE `number` = {number:UInt32} OR {number:UInt32} = 0 AND `number` = (SELECT max(`number`) FROM logs)
 ORDER BY topic, partitions

@@ -249,6 +249,9 @@ SELECT account_id, period_start, count() AS entries, sum(
 FROM entries AS e FINAL
 GROUP BY account_id, period_start;
 
+-- 0003_log_starts
+ALTER TABLE logs ON CLUSTER 'main' ADD COLUMN IF NOT EXISTS `starts` Array(Int64);
+
 -- create_database
 CREATE DATABASE IF NOT EXISTS `reckoner` ON CLUSTER 'main';
 
@@ -260,4 +263,6 @@ SYSTEM SYNC REPLICA ON CLUSTER 'main' `reckoner`.logs LIGHTWEIGHT;
 SYSTEM SYNC REPLICA ON CLUSTER 'main' `reckoner`.entries_local LIGHTWEIGHT;
 
 SYSTEM SYNC REPLICA ON CLUSTER 'main' `reckoner`.refusals_local LIGHTWEIGHT;
+
+SYSTEM SYNC REPLICA ON CLUSTER 'main' `reckoner`.totals_local LIGHTWEIGHT;
 

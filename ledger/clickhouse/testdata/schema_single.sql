@@ -240,6 +240,9 @@ SELECT account_id, period_start, count() AS entries, sum(
 FROM entries AS e FINAL
 GROUP BY account_id, period_start;
 
+-- 0003_log_starts
+ALTER TABLE logs ADD COLUMN IF NOT EXISTS `starts` Array(Int64);
+
 -- create_database
 CREATE DATABASE IF NOT EXISTS `reckoner`;
 
@@ -251,4 +254,6 @@ SYSTEM SYNC REPLICA `reckoner`.logs LIGHTWEIGHT;
 SYSTEM SYNC REPLICA `reckoner`.entries_local LIGHTWEIGHT;
 
 SYSTEM SYNC REPLICA `reckoner`.refusals_local LIGHTWEIGHT;
+
+SYSTEM SYNC REPLICA `reckoner`.totals_local LIGHTWEIGHT;
 
