@@ -55,6 +55,8 @@ public class Admin {
                 TopicPartitionInfo p = partition(w[1], Integer.parseInt(w[2]));
                 return (p.leader() == null ? -1 : p.leader().id()) + "\t" + join(p.isr().stream().map(Node::id).sorted().toList());
             }
+            case "coordinator":
+                return admin.describeConsumerGroups(List.of(w[1])).all().get().get(w[1]).coordinator().idString();
             case "delete-records":
                 admin.deleteRecords(Map.of(at(w), RecordsToDelete.beforeOffset(Long.parseLong(w[3])))).all().get();
                 return "";

@@ -132,6 +132,16 @@ func (a *Admin) Partition(t testing.TB, topic string, partition int) (leader int
 	return leader, inSync
 }
 
+// Coordinator returns the broker that coordinates a consumer group.
+func (a *Admin) Coordinator(t testing.TB, group string) int {
+	t.Helper()
+	id, err := strconv.Atoi(strings.Join(a.must(t, "coordinator", group), ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
 // DeleteRecords removes the records before an offset.
 func (a *Admin) DeleteRecords(t testing.TB, topic string, partition int, before int64) {
 	t.Helper()

@@ -226,3 +226,29 @@ func TestApacheGroupMemberIsKilled(t *testing.T) {
 		t.Errorf("it took %s", took)
 	}
 }
+
+// TestApacheGroupLosesItsCoordinator kills the broker that coordinates a group of two. Each member keeps what it had:
+// it goes on under its old name, and nobody has to be given up first.
+func TestApacheGroupLosesItsCoordinator(t *testing.T) {
+	c, topic := topic(t, 4)
+	a, b := join(t, c, topic, nil), join(t, c, topic, nil)
+	eventually(t, "they share", shares(4, []int{2, 2}, a, b))
+	inSync(t, "__consumer_offsets", 4)
+	old := a.generation()
+	coordinator := cluster.Admin().Coordinator(t, topic)
+	cluster.Kill(t, coordinator)
+	begin := time.Now()
+	eventually(t, "another coordinates", func() bool {
+		return cluster.Admin().Coordinator(t, topic) != coordinator
+	})
+	found := time.Since(begin)
+	eventually(t, "they share again", func() bool {
+		g := a.generation()
+		return g != nil && g.ID > old.ID && shares(4, []int{2, 2}, a, b)()
+	})
+	t.Logf("another broker coordinated after %s, both members worked after %s", found.Round(time.Millisecond), time.Since(begin).Round(time.Millisecond))
+	if g := a.generation(); g.Member != old.Member || !slices.Equal(g.Partitions(), old.Partitions()) {
+		t.Errorf("%s had %v; it is %s now and has %v", old.Member, old.Partitions(), g.Member, g.Partitions())
+	}
+	cluster.Restart(t, coordinator)
+}

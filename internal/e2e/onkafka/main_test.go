@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"testing"
@@ -44,12 +45,24 @@ func TestMain(m *testing.M) {
 
 func open(t testing.TB) *bus.Client {
 	t.Helper()
-	c, err := bus.Open(bus.Options{Brokers: cluster.Brokers(), IOTimeout: 3 * time.Second, MetadataTTL: 500 * time.Millisecond})
+	c, err := bus.Open(bus.Options{Brokers: cluster.Brokers(), IOTimeout: 3 * time.Second, MetadataTTL: 500 * time.Millisecond, Log: logTo(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
 	return c
+}
+
+type testWriter struct{ t testing.TB }
+
+func (w testWriter) Write(p []byte) (int, error) {
+	w.t.Logf("%s", p)
+	return len(p), nil
+}
+
+// logTo returns a logger that writes into the test's output.
+func logTo(t testing.TB) *slog.Logger {
+	return slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
 // topic returns a client, and the name of a new topic of the test's own with three copies.
