@@ -60,7 +60,7 @@ func (c *Client) EnsureTopics(ctx context.Context, specs []TopicSpec) error {
 	if err := c.create(ctx, specs); err != nil {
 		return err
 	}
-	differences, err := c.differences(ctx, specs)
+	differences, err := c.settled(ctx, specs)
 	if err != nil {
 		return err
 	}
@@ -68,6 +68,23 @@ func (c *Client) EnsureTopics(ctx context.Context, specs []TopicSpec) error {
 		return &TopicMismatchError{Differences: differences}
 	}
 	return nil
+}
+
+// settled returns the differences once the brokers know the topics: each learns in its own time of one that was just
+// made, and says until then that there is none.
+func (c *Client) settled(ctx context.Context, specs []TopicSpec) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.opt.IOTimeout)
+	defer cancel()
+	for wait := newBackoff(); ; {
+		differences, err := c.differences(ctx, specs)
+		if err == nil || !Retryable(err) {
+			return differences, err
+		}
+		c.reset(err)
+		if sleep(ctx, wait.NextBackOff()) != nil {
+			return nil, err
+		}
+	}
 }
 
 func (c *Client) create(ctx context.Context, specs []TopicSpec) error {
