@@ -78,13 +78,9 @@ func makeTopic(t testing.TB, c *bus.Client, name string, partitions int) {
 	spec := bus.TopicSpec{Name: name, Partitions: partitions, Replication: 3, Config: map[string]string{
 		"min.insync.replicas": "2", "message.timestamp.type": "LogAppendTime",
 	}}
-	eventually(t, "the topic is there", func() bool {
-		err := c.EnsureTopics(within(t), []bus.TopicSpec{spec})
-		if err != nil && !bus.Retryable(err) {
-			t.Fatal(err)
-		}
-		return err == nil
-	})
+	if err := c.EnsureTopics(within(t), []bus.TopicSpec{spec}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // within returns a context that ends when patience or the test does.
