@@ -1,0 +1,46 @@
+package chaos_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// TestChaos lets faults of chance happen to every process under load, and counts everything again.
+func TestChaos(t *testing.T) {
+	rounds, seed := *roundsFlag, dice(t)
+	if rounds == 0 {
+		rounds = 5
+	}
+	w := newWorld(t, 6, 10, 22)
+	w.begin(t)
+	for range 3 {
+		w.aggregate(t, w.clickhouse)
+	}
+	for range 2 {
+		w.ingest(t)
+	}
+	for _, p := range append(w.aggregates, w.ingests...) {
+		p.ready(t)
+	}
+	l := w.startLoad(t, 8, 50*time.Millisecond, seed)
+	d := w.startDirect(t, seed)
+	f := &faults{t: t, world: w, load: l, rand: seed}
+	started := time.Now()
+	for n := 1; n <= rounds; n++ {
+		f.round(n)
+	}
+	l.stop()
+	d.stop()
+	f.report(rounds, time.Since(started))
+	for _, p := range w.ingests {
+		p.terminate(t) // what it may still be writing is written then
+	}
+	w.drain(t, time.Minute)
+	o := w.count(t, l)
+	w.verify(t)
+	fmt.Fprintf(t.Output(), "%d events were acknowledged, %d requests were sent again, %d differences\n", l.acked.Load(), l.tries.Load(), o.wrong)
+	if *roundsFlag >= 100 && l.acked.Load() < 200_000 {
+		t.Errorf("only %d events were acknowledged", l.acked.Load())
+	}
+}

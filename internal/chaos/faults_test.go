@@ -1,0 +1,248 @@
+package chaos_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// faults does things to the processes, one round after the other, and keeps a record of it.
+type faults struct {
+	t     *testing.T
+	world *world
+	load  *load
+	rand  *rand.Rand
+
+	ends   map[int]int64              // of the log at the last kill
+	frozen bool                       // the engines are
+	done   map[string]int             // what was done, how often
+	kills  int                        // processes that ended by SIGKILL, by us or by themselves
+	counts map[string][]time.Duration // from the kill until all that the log held then is in the ledger
+	acks   map[string][]time.Duration // from the kill until the next request that was acknowledged began
+	memory map[string]int64           // the most that a process ever held
+}
+
+// progressWithin is how long after a fault everything must go on. Nothing may be stuck.
+const progressWithin = time.Minute
+
+// round kills something, sometimes freezes something else meanwhile, and waits until everything goes on.
+func (f *faults) round(n int) {
+	t := f.t
+	if f.done == nil {
+		f.done, f.counts, f.acks, f.memory = map[string]int{}, map[string][]time.Duration{}, map[string][]time.Duration{}, map[string]int64{}
+	}
+	f.weigh()
+	f.ends = f.world.ends(t)
+	thaw := func() {}
+	var what []string
+	victim := f.victim(n)
+	if f.rand.IntN(4) == 0 {
+		var frozen string
+		if frozen, thaw = f.freeze(victim); frozen != "" {
+			what = append(what, frozen)
+		}
+	}
+	began, did := f.hurt(n, victim)
+	what = append(what, did)
+	thaw()
+	eventually(t, progressWithin, func() string {
+		if f.load.lastOK.Load() < began.UnixNano() {
+			return "no request is acknowledged after " + did
+		}
+		return ""
+	})
+	acked := time.Unix(0, f.load.lastOK.Load()).Sub(began)
+	eventually(t, progressWithin, func() string { return f.missing(did) })
+	counted := time.Since(began)
+	f.acks[victim.name] = append(f.acks[victim.name], acked)
+	f.counts[victim.name] = append(f.counts[victim.name], counted)
+	f.standing()
+	fmt.Fprintf(t.Output(), "round %d: %s; acknowledging after %s, all counted after %s; %d events acknowledged\n",
+		n, strings.Join(what, ", "), round(acked), round(counted), f.load.acked.Load())
+}
+
+func round(d time.Duration) time.Duration { return d.Round(10 * time.Millisecond) }
+
+// missing says what does not go on yet, and what the aggregators say of it.
+func (f *faults) missing(did string) string {
+	why := f.world.behind(f.ends)
+	if why == "" {
+		return ""
+	}
+	for _, p := range f.world.aggregates {
+		status, body := get("http://" + p.ops + "/readyz")
+		why += fmt.Sprintf("\n%s: %d %s", p.name, status, strings.TrimSpace(body))
+	}
+	return "after " + did + ": " + why
+}
+
+// standing makes sure that nobody ended whom we did not end.
+func (f *faults) standing() {
+	w := f.world
+	for _, p := range slices.Concat([]*process{w.engines}, w.aggregates, w.ingests) {
+		if !p.running() {
+			f.t.Fatalf("%s ended by itself: %v\n%s", p.name, p.cmd.ProcessState, p.tail())
+		}
+	}
+}
+
+func (f *faults) victim(n int) *process {
+	w := f.world
+	if n%10 == 0 {
+		return w.aggregates[f.rand.IntN(len(w.aggregates))]
+	}
+	switch k := f.rand.IntN(10); {
+	case k < 5:
+		return w.aggregates[f.rand.IntN(len(w.aggregates))]
+	case k < 8:
+		return w.ingests[f.rand.IntN(len(w.ingests))]
+	default:
+		return w.engines
+	}
+}
+
+// hurt ends a process and starts it again. It returns when the end was, and what was done.
+func (f *faults) hurt(n int, p *process) (time.Time, string) {
+	t := f.t
+	if n%10 == 0 {
+		began := f.kill(p)
+		must(t, os.RemoveAll(filepath.Join(p.dir, "state")))
+		p.start(t)
+		return began, f.did("kill -9 and lose the disk of", p)
+	}
+	if p != f.world.engines && f.rand.IntN(2) == 0 {
+		return f.crash(p)
+	}
+	if p.dir != "" && f.rand.IntN(5) == 0 {
+		other := f.world.aggregates[f.rand.IntN(len(f.world.aggregates))]
+		if other != p {
+			f.kill(other)
+			began := f.kill(p)
+			other.start(t)
+			p.start(t)
+			return began, f.did("kill -9 at once "+other.name+" and", p)
+		}
+	}
+	began := f.kill(p)
+	if f.rand.IntN(3) == 0 {
+		pause(time.Duration(f.rand.Int64N(int64(3 * time.Second)))) // the others go on without it
+	}
+	p.start(t)
+	return began, f.did("kill -9", p)
+}
+
+func (f *faults) did(what string, p *process) string {
+	f.done[strings.Fields(what)[0]+" "+strings.Split(p.name, "-")[0]]++
+	return what + " " + p.name
+}
+
+func (f *faults) kill(p *process) time.Time {
+	began := time.Now()
+	p.kill(f.t)
+	f.kills++
+	f.mark(p)
+	return began
+}
+
+// mark notes how far the log goes at the end of a process: progress is when all of that is counted.
+func (f *faults) mark(p *process) {
+	if p != f.world.engines && !f.frozen {
+		f.ends = f.world.ends(f.t)
+	}
+}
+
+// crash lets a process kill itself at a step of chance.
+func (f *faults) crash(p *process) (time.Time, string) {
+	steps := []string{
+		"aggregator:write", "ledger:totals", "ledger:checkpoints", "aggregator:bury", "aggregator:answer", "aggregator:settle",
+		"aggregator:report", "aggregator:done",
+	}
+	if p.dir == "" {
+		steps = []string{"ingest:produce", "ingest:answer"}
+	}
+	at := fmt.Sprintf("%s:%d", steps[f.rand.IntN(len(steps))], 1+f.rand.IntN(12))
+	f.kill(p)
+	p.start(f.t, "RECKONER_CRASH_AT="+at)
+	began := time.Now()
+	what := f.did("crash", p) + " at " + at
+	if p.dies(f.t, 8*time.Second) {
+		began = time.Now()
+		f.kills++
+		f.mark(p)
+	} else {
+		began = f.kill(p)
+		what += ", which did not come: kill -9"
+	}
+	p.start(f.t)
+	return began, what
+}
+
+// freeze stops another process, an aggregator for longer than its session, and returns what wakes it up.
+func (f *faults) freeze(but *process) (string, func()) {
+	w := f.world
+	all := slices.Concat([]*process{w.engines}, w.aggregates, w.ingests)
+	p := all[f.rand.IntN(len(all))]
+	if p == but {
+		return "", func() {}
+	}
+	d := time.Duration(500+f.rand.IntN(2500)) * time.Millisecond
+	if p.dir != "" {
+		d = 3500 * time.Millisecond // the session is 2 s: it wakes up as one whose partitions others have
+	}
+	p.signal(f.t, syscall.SIGSTOP)
+	until := time.Now().Add(d)
+	f.frozen = p == w.engines
+	return f.did("freeze", p) + " for " + d.String(), func() {
+		pause(time.Until(until))
+		p.signal(f.t, syscall.SIGCONT)
+		f.frozen = false
+	}
+}
+
+// weigh keeps the most memory that each kind of process ever held.
+func (f *faults) weigh() {
+	w := f.world
+	for _, p := range slices.Concat([]*process{w.engines}, w.aggregates, w.ingests) {
+		kind := strings.Split(p.name, "-")[0]
+		f.memory[kind] = max(f.memory[kind], p.memory("VmHWM"))
+	}
+}
+
+// report prints what was done to the system.
+func (f *faults) report(rounds int, took time.Duration) {
+	f.weigh()
+	out := f.t.Output()
+	fmt.Fprintf(out, "\n%d rounds in %s: %d processes ended by SIGKILL; %v\n", rounds, took.Round(time.Second), f.kills, f.done)
+	for _, name := range sorted(f.counts) {
+		fmt.Fprintf(out, "%-12s acknowledging again after %s, all counted again after %s\n", name, spread(f.acks[name]), spread(f.counts[name]))
+	}
+	for _, kind := range sorted(f.memory) {
+		fmt.Fprintf(out, "%-12s held %d MiB at most\n", kind, f.memory[kind]>>20)
+		if kind != "engines" && f.memory[kind] > 1<<30 {
+			f.t.Errorf("%s held %d MiB", kind, f.memory[kind]>>20)
+		}
+	}
+	if f.kills < rounds {
+		f.t.Errorf("%d kills in %d rounds", f.kills, rounds)
+	}
+}
+
+func spread(all []time.Duration) string {
+	slices.Sort(all)
+	return fmt.Sprintf("%s (median of %d; most %s)", round(all[len(all)/2]), len(all), round(all[len(all)-1]))
+}
+
+func sorted[V any](m map[string]V) []string {
+	var keys []string
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
