@@ -11,6 +11,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"reckoner/ledger"
 )
@@ -26,7 +27,9 @@ type Replay struct {
 	// TempDir takes the state while it is replayed; empty: the system's.
 	TempDir    string
 	CacheBytes int64
-	Slog       *slog.Logger
+	// FS takes the place of the disk, for tests; nil: the disk.
+	FS   vfs.FS
+	Slog *slog.Logger
 }
 
 // Replayed is a run of records that were decided, in their order.
@@ -69,7 +72,7 @@ func (r *Replay) Partition(ctx context.Context, number int32, to int64, v Visito
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	cache := pebble.NewCache(max(r.CacheBytes, 8<<20))
 	defer cache.Unref()
-	p, err := r.open(ctx, dir, number, to, storeOptions{cache: cache, log: r.Slog})
+	p, err := r.open(ctx, dir, number, to, storeOptions{cache: cache, log: r.Slog, fs: r.FS})
 	if err != nil {
 		return err
 	}

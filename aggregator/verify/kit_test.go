@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"reckoner"
 	"reckoner/aggregator"
 	"reckoner/internal/bus"
@@ -62,6 +64,7 @@ type world struct {
 	log    *memLog
 	ledger *memLedger
 	temp   string
+	fs     vfs.FS // nil: the disk
 	rand   *rand.Rand
 	ids    int
 	usages [partitions][]*reckoner.Event
@@ -71,7 +74,7 @@ func newWorld(t testing.TB, seed uint64, records int) *world {
 	t.Helper()
 	registered := ledger.Log{Number: 1, Topic: bus.TopicEvents, Partitions: partitions, RegisteredAt: now()}
 	w := &world{
-		t: t, log: &memLog{}, ledger: &memLedger{t: t, log: registered}, temp: t.TempDir(), rand: rand.New(rand.NewPCG(seed, 1)),
+		t: t, log: &memLog{}, ledger: &memLedger{t: t, log: registered}, temp: t.TempDir(), fs: vfs.NewMem(), rand: rand.New(rand.NewPCG(seed, 1)),
 	}
 	w.produce(records)
 	return w
@@ -81,7 +84,7 @@ func now() time.Time { return time.Date(2026, 3, 1, 10, 7, 0, 0, time.UTC) }
 
 func (w *world) replay() aggregator.Replay {
 	return aggregator.Replay{
-		Log: w.ledger.log, Source: w.log, Partitioner: bus.PartitionFor, Restorer: w.ledger, TempDir: w.temp, Slog: slog.New(slog.DiscardHandler),
+		Log: w.ledger.log, Source: w.log, Partitioner: bus.PartitionFor, Restorer: w.ledger, TempDir: w.temp, FS: w.fs, Slog: slog.New(slog.DiscardHandler),
 	}
 }
 

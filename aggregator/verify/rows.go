@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"reckoner"
 )
@@ -34,9 +35,9 @@ const (
 	bloomBits     = 10
 )
 
-func openRows(dir string, log *slog.Logger) (*rows, error) {
+func openRows(dir string, fs vfs.FS, log *slog.Logger) (*rows, error) {
 	o := &pebble.Options{
-		DisableWAL: true, FormatMajorVersion: pebble.FormatNewest, MemTableSize: memtableBytes, Logger: storeLogger{log},
+		DisableWAL: true, FormatMajorVersion: pebble.FormatNewest, MemTableSize: memtableBytes, Logger: storeLogger{log}, FS: fs,
 	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)

@@ -97,7 +97,7 @@ func (o *Options) partition(ctx context.Context, report *Report, number int32) (
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	rows, err := openRows(dir, o.Slog)
+	rows, err := openRows(dir, o.Replay.FS, o.Slog)
 	if err != nil {
 		return err
 	}

@@ -256,6 +256,7 @@ func TestDifferencesAreCountedBeyondTheBound(t *testing.T) {
 // A verification that ends early leaves nothing behind, wherever it was.
 func TestEndLeavesNoFiles(t *testing.T) {
 	w := newWorld(t, 7, 300)
+	w.fs = nil // on the disk
 	w.settleAll()
 	w.log.first[1] = 20
 	for _, at := range []string{"checkpoint", "totals", "entries", "refusals", "strays", "progress"} {
