@@ -16,10 +16,10 @@ SEEDS ?= 2000
 ROUNDS ?= 100
 SEED ?= 0
 
-.PHONY: help build run test check lint unit sim chaos interop generate fuzz clean
+.PHONY: help build run test check lint unit sim chaos test-kafka interop generate fuzz clean
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build bin/reckoner, without cgo.
 	CGO_ENABLED=0 go build -trimpath -o bin/reckoner ./cmd/reckoner
@@ -46,6 +46,11 @@ sim: ## Simulate the aggregator with all its faults, SEEDS times over. A failure
 
 chaos: ## Kill, freeze and starve real processes ROUNDS times under load, then count everything again.
 	go test -count=1 -run '^TestChaos$$' -v -timeout 12h ./internal/chaos -rounds $(ROUNDS) -seed $(SEED)
+
+# The brokers come through Maven into the user's cache, once. One package at a time: three brokers fill two cores.
+test-kafka: ## Run the tests on three brokers of Apache Kafka. Needs a JDK (17 or newer) and Maven, too.
+	go vet -tags kafka ./internal/kafkatest/... ./internal/e2e/...
+	go test -tags kafka -count=1 -p 1 -timeout 10m -run '^TestApache' ./internal/e2e/...
 
 interop: build interop/node_modules/.package-lock.json ## Drive a running server with clients nobody here wrote.
 	cd interop && node --test

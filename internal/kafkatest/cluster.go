@@ -92,7 +92,7 @@ func (c *Cluster) awaitNodes(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the brokers %v do not serve: the cluster has %v, %v", want, got, err)
+			return fmt.Errorf("the brokers %v do not serve, the cluster has %v: %w", want, got, errors.Join(err, ctx.Err()))
 		case <-tick.C:
 		}
 	}
