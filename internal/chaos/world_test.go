@@ -106,10 +106,16 @@ func (w *world) begin(t *testing.T) {
 // migrate makes topics and tables, and opens a client of the log.
 func (w *world) migrate(t *testing.T, kafka string) {
 	t.Helper()
-	w.kafka = kafka
 	if status, out := run(t, w.env, "migrate", "--brokers", kafka, "--clickhouse", "http://"+w.clickhouse); status != 0 {
 		t.Fatalf("migrate ended with status %d: %s", status, out)
 	}
+	w.open(t, kafka)
+}
+
+// open opens a client of the log.
+func (w *world) open(t *testing.T, kafka string) {
+	t.Helper()
+	w.kafka = kafka
 	var err error
 	w.client, err = bus.Open(bus.Options{Brokers: []string{kafka}, IOTimeout: 5 * time.Second})
 	must(t, err)
@@ -193,10 +199,16 @@ func (p *process) metric(t *testing.T, name, labels string) int64 {
 // ends returns where each partition of the log ends.
 func (w *world) ends(t *testing.T) map[int]int64 {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	ranges, err := w.client.AllOffsets(ctx, bus.TopicEvents)
-	must(t, err)
+	var ranges map[int]bus.Range
+	eventually(t, 20*time.Second, func() string { // Kafka may have been killed a moment ago
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		var err error
+		if ranges, err = w.client.AllOffsets(ctx, bus.TopicEvents); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
 	ends := make(map[int]int64)
 	for p, r := range ranges {
 		if r.First != 0 {
