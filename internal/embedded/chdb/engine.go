@@ -25,8 +25,8 @@ var ErrLocked = errors.New("data directory is in use")
 type Options struct {
 	Dir         string        // data directory, created when missing; required
 	Library     string        // path of libchdb.so, from [Library]; required
-	Connections int           // queries at once; 16
-	Queue       int           // queries that may wait for their turn; 256
+	Connections int           // queries at once through Handler, and as many through Transport; 16
+	Queue       int           // queries that may wait for their turn, likewise; 256
 	QueueWait   time.Duration // longest wait for one's turn; 30 s
 	MaxBody     int64         // bytes of data in one INSERT, uncompressed; 512 MiB
 	MaxQuery    int64         // bytes of text in one query; 16 MiB
@@ -63,7 +63,8 @@ func (o *Options) setDefaults() error {
 type Engine struct {
 	options Options
 	lock    *flock.Flock
-	pool    *pool
+	port    *pool // of queries through Handler
+	inside  *pool // of queries through Transport
 	tmp     string
 	about   about
 
@@ -124,7 +125,10 @@ func (e *Engine) start(lib *library) (err error) {
 	if e.about, err = e.introduce(); err != nil {
 		return fmt.Errorf("embedded ClickHouse: %w", err)
 	}
-	e.pool = newPool(lib, args, e.options.Connections, e.options.Queue, e.options.QueueWait)
+	newPool := func(name string) *pool {
+		return newPool(name, lib, args, e.options.Connections, e.options.Queue, e.options.QueueWait)
+	}
+	e.port, e.inside = newPool("port"), newPool("inside")
 	return nil
 }
 
@@ -178,14 +182,14 @@ func (e *Engine) Close(ctx context.Context) error {
 	if e.closed {
 		return nil
 	}
-	err := e.pool.close(ctx)
+	err := e.drain(ctx)
 	for deadline := time.Now().Add(closeGrace); err != nil; {
 		if time.Now().After(deadline) {
-			return fmt.Errorf("embedded ClickHouse at %s: %d queries do not end; the data is safe, let the process exit", e.options.Dir, e.pool.running())
+			return fmt.Errorf("embedded ClickHouse at %s: %d queries do not end; the data is safe, let the process exit", e.options.Dir, e.port.running()+e.inside.running())
 		}
 		e.killAll()
 		again, cancel := context.WithTimeout(context.WithoutCancel(ctx), killInterval)
-		err = e.pool.close(again)
+		err = e.drain(again)
 		cancel()
 	}
 	e.closed = true
@@ -194,7 +198,17 @@ func (e *Engine) Close(ctx context.Context) error {
 	return nil
 }
 
-// abandon undoes what was done, in reverse order; the pool is empty by now.
+// drain refuses new queries and waits for those in flight; it may be called again.
+func (e *Engine) drain(ctx context.Context) error {
+	e.port.refuse()
+	e.inside.refuse()
+	if err := e.port.close(ctx); err != nil {
+		return err
+	}
+	return e.inside.close(ctx)
+}
+
+// abandon undoes what was done, in reverse order; the pools are empty by now.
 func (e *Engine) abandon() {
 	if e.keeper != nil {
 		e.keeper.close()
@@ -208,7 +222,10 @@ func (e *Engine) abandon() {
 // kill ends the query that c runs, if it runs one that can be ended.
 func (e *Engine) kill(c *conn) { e.killWhere("= " + quoteText(c.mark)) }
 
-func (e *Engine) killAll() { e.killWhere("LIKE 'embedded connection %'") }
+// markPrefix begins the log_comment of every connection that runs users' queries.
+const markPrefix = "embedded connection "
+
+func (e *Engine) killAll() { e.killWhere("LIKE '" + markPrefix + "%'") }
 
 func (e *Engine) killWhere(condition string) {
 	e.keeperMu.Lock()

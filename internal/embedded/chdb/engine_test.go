@@ -149,6 +149,18 @@ func TestQueueIsBounded(t *testing.T) {
 	if code := <-codes; code != "202" { // one runs, one waits, the third is refused
 		t.Errorf("code %s, want 202", code)
 	}
+	// Whatever is asked over the port, the process itself is served.
+	inside := http.Client{Transport: engine.Transport(), Timeout: 30 * time.Second}
+	res, err := inside.Post("http://embedded/", "", strings.NewReader("SELECT 1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(res.Body); err != nil || string(text) != "1\n" {
+		t.Errorf("from inside: %q, %v", text, err)
+	}
+	if err := res.Body.Close(); err != nil {
+		t.Error(err)
+	}
 	cancel()
 	wg.Wait()
 	// Those who left are ended, and the one connection is free for others.

@@ -12,11 +12,14 @@ import (
 // Handler serves the ClickHouse HTTP interface: queries at `/`, health at
 // `/ping`. Clients that speak to a ClickHouse server speak to it unchanged, as
 // far as docs/adr/0003-embedded-clickhouse.md says.
-func (e *Engine) Handler() http.Handler {
-	return http.HandlerFunc(e.serve)
+func (e *Engine) Handler() http.Handler { return e.handler(e.port) }
+
+// handler serves with the connections of p.
+func (e *Engine) handler(p *pool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.serve(p, w, r) })
 }
 
-func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
+func (e *Engine) serve(p *pool, w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/ping", "/replicas_status":
 		writeOk(w)
@@ -37,7 +40,7 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 		writeOk(w)
 		return
 	}
-	e.serveQuery(w, r)
+	e.serveQuery(p, w, r)
 }
 
 func writeOk(w http.ResponseWriter) {
@@ -45,7 +48,7 @@ func writeOk(w http.ResponseWriter) {
 	_, _ = io.WriteString(w, "Ok.\n") // a client that has gone needs no answer
 }
 
-func (e *Engine) serveQuery(w http.ResponseWriter, r *http.Request) {
+func (e *Engine) serveQuery(p *pool, w http.ResponseWriter, r *http.Request) {
 	q, err := readRequest(r)
 	if err != nil {
 		newAnswer(w, &request{}, e.about, newQueryID()).fail(asException(err))
@@ -55,7 +58,7 @@ func (e *Engine) serveQuery(w http.ResponseWriter, r *http.Request) {
 		q.queryID = newQueryID()
 	}
 	a := newAnswer(w, q, e.about, q.queryID)
-	if err := e.answer(r.Context(), q, r.Body, a); err != nil {
+	if err := e.answer(r.Context(), p, q, r.Body, a); err != nil {
 		exception := asException(err)
 		e.options.Log.Debug("query failed", "query_id", q.queryID, "code", exception.Code, "error", exception.Text)
 		a.fail(exception)
@@ -63,7 +66,7 @@ func (e *Engine) serveQuery(w http.ResponseWriter, r *http.Request) {
 }
 
 // answer reads the query, runs it and writes its result.
-func (e *Engine) answer(ctx context.Context, q *request, body io.Reader, a *answer) error {
+func (e *Engine) answer(ctx context.Context, p *pool, q *request, body io.Reader, a *answer) error {
 	in, err := e.readInput(q, body)
 	if err != nil {
 		return err
@@ -73,11 +76,11 @@ func (e *Engine) answer(ctx context.Context, q *request, body io.Reader, a *answ
 	if revision, hello := isHello(in, q); hello {
 		return a.whole(e.about.helloBlock(revision), stats{resultRows: 1})
 	}
-	c, err := e.pool.take(ctx, q.database, q.settings, in.kind == statementSession)
+	c, err := p.take(ctx, q.database, q.settings, in.kind == statementSession)
 	if err != nil {
 		return err
 	}
-	defer e.pool.give(c)
+	defer p.give(c)
 	if in.kind == statementSelect {
 		stop := e.killWhenGone(ctx, c)
 		defer stop()

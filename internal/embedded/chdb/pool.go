@@ -18,6 +18,7 @@ import (
 // query's settings from every other query. A configuration nobody asked for
 // recently is closed to make room.
 type pool struct {
+	name  string // tells its connections from another pool's
 	lib   *library
 	args  []string      // of every connect to this data directory
 	slots chan struct{} // one for every connection in use
@@ -30,10 +31,11 @@ type pool struct {
 	busy map[*conn]struct{}
 	made int64
 	shut sync.Once
+	done bool // closed, and every connection with it; only close looks at it
 }
 
-func newPool(lib *library, args []string, limit, queue int, wait time.Duration) *pool {
-	return &pool{lib: lib, args: args, wait: wait, slots: make(chan struct{}, limit),
+func newPool(name string, lib *library, args []string, limit, queue int, wait time.Duration) *pool {
+	return &pool{name: name, lib: lib, args: args, wait: wait, slots: make(chan struct{}, limit),
 		queue: make(chan struct{}, queue), over: make(chan struct{}), busy: map[*conn]struct{}{}}
 }
 
@@ -98,7 +100,7 @@ func (p *pool) conn(database string, settings []setting, fresh bool) (*conn, err
 		}
 	}
 	p.made++
-	c := &conn{lib: p.lib, key: key, spoilt: fresh, mark: "embedded connection " + strconv.FormatInt(p.made, 10)}
+	c := &conn{lib: p.lib, key: key, spoilt: fresh, mark: markPrefix + p.name + " " + strconv.FormatInt(p.made, 10)}
 	p.busy[c] = struct{}{} // so that close waits for it
 	p.mu.Unlock()
 
@@ -144,10 +146,16 @@ func (p *pool) give(c *conn) {
 	<-p.slots
 }
 
+// refuse takes no more queries.
+func (p *pool) refuse() { p.shut.Do(func() { close(p.over) }) }
+
 // close refuses new queries and waits for those in flight, as long as ctx
-// lasts; after an error it may be called again.
+// lasts; it may be called again.
 func (p *pool) close(ctx context.Context) error {
-	p.shut.Do(func() { close(p.over) })
+	p.refuse()
+	if p.done {
+		return nil
+	}
 	for i := range cap(p.slots) {
 		select {
 		case p.slots <- struct{}{}:
@@ -161,7 +169,7 @@ func (p *pool) close(ctx context.Context) error {
 	for _, c := range p.idle {
 		c.close()
 	}
-	p.idle = nil
+	p.idle, p.done = nil, true
 	return nil
 }
 

@@ -9,8 +9,9 @@ import (
 
 // Transport carries HTTP requests to the engine inside the process, without a
 // socket: for a client whose transport can be replaced, such as clickhouse-go
-// by its TransportFunc.
-func (e *Engine) Transport() http.RoundTripper { return transport{e.Handler()} }
+// by its TransportFunc. It has connections of its own: queries through Handler,
+// however many and however slow, never make it wait for its turn.
+func (e *Engine) Transport() http.RoundTripper { return transport{e.handler(e.inside)} }
 
 type transport struct{ handler http.Handler }
 
