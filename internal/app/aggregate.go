@@ -63,6 +63,8 @@ func (p *Process) aggregate(ctx context.Context, client *bus.Client, l *clickhou
 	group.Options.Held = a.Held
 	p.Close("states", a.Close)
 	p.Go("aggregator", a.Run)
+	// Only here: an ingest without ClickHouse takes events all the same, and must go on getting them.
+	p.Ops.Ready("clickhouse", l.Ping)
 	p.Ops.Ready("aggregator", func(context.Context) error { return assigned(a) })
 	p.Ops.Healthy("aggregator", func(context.Context) error { return progressing(a, s.Health.StallAfter, time.Now()) })
 	return nil

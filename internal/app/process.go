@@ -92,7 +92,6 @@ func (p *Process) ledger(o clickhouse.Options) (*clickhouse.Ledger, error) {
 		return nil, err
 	}
 	p.Close("ledger client", l.Close)
-	p.Ops.Ready("clickhouse", l.Ping)
 	return l, nil
 }
 
