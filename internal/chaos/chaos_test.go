@@ -8,6 +8,7 @@ import (
 
 // TestChaos lets faults of chance happen to every process under load, and counts everything again.
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	rounds, seed := *roundsFlag, dice(t)
 	if rounds == 0 {
 		rounds = 5
@@ -20,9 +21,7 @@ func TestChaos(t *testing.T) {
 	for range 2 {
 		w.ingest(t)
 	}
-	for _, p := range append(w.aggregates, w.ingests...) {
-		p.ready(t)
-	}
+	w.allReady(t)
 	l := w.startLoad(t, 8, 50*time.Millisecond, seed)
 	d := w.startDirect(t, seed)
 	f := &faults{t: t, world: w, load: l, rand: seed}

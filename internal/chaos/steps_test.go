@@ -12,6 +12,7 @@ import (
 // TestKilledBetweenAnyTwoSteps lets `dev` kill itself at every crash point there is, in turn, under load. Each time it
 // is started again on the same data; at the end everything counts once.
 func TestKilledBetweenAnyTwoSteps(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 4, 4, 8)
 	api := freeAddress(t)
 	dev := newProcess(t, "dev", w.env, "dev", "--data-dir", filepath.Join(w.dir, "dev"), "--ops-listen", freeAddress(t), "--listen", api,

@@ -135,11 +135,13 @@ func (w *world) aggregate(t *testing.T, clickhouse string) *process {
 }
 
 // ingest adds an HTTP tier.
-func (w *world) ingest(t *testing.T) *process {
+func (w *world) ingest(t *testing.T) *process { return w.ingestAt(t, w.clickhouse) }
+
+func (w *world) ingestAt(t *testing.T, clickhouse string) *process {
 	t.Helper()
 	ops, api := freeAddress(t), freeAddress(t)
 	p := newProcess(t, fmt.Sprintf("ingest-%d", len(w.ingests)), w.env, "ingest", "--listen", api, "--ops-listen", ops,
-		"--catalog", w.catalog, "--brokers", w.kafka, "--clickhouse", "http://"+w.clickhouse)
+		"--catalog", w.catalog, "--brokers", w.kafka, "--clickhouse", "http://"+clickhouse)
 	p.ops = ops
 	w.ingests, w.apis = append(w.ingests, p), append(w.apis, api)
 	p.start(t)
