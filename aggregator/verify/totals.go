@@ -131,7 +131,7 @@ func (c *comparison) compareTotals(to int64) (err error) {
 	defer func() { err = errors.Join(err, it.Close()) }()
 	for more := it.First(); more; more = it.Next() {
 		row := parseTotal(it.Value())
-		text := ""
+		var text string
 		switch {
 		case row.held == nil && row.changed == never:
 			continue // the replay made it above the checkpoint, and the ledger need not have it yet

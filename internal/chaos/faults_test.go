@@ -169,7 +169,7 @@ func (f *faults) crash(p *process) (time.Time, string) {
 	at := fmt.Sprintf("%s:%d", steps[f.rand.IntN(len(steps))], 1+f.rand.IntN(12))
 	f.kill(p)
 	p.start(f.t, "RECKONER_CRASH_AT="+at)
-	began := time.Now()
+	var began time.Time
 	what := f.did("crash", p) + " at " + at
 	if p.dies(f.t, 8*time.Second) {
 		began = time.Now()
