@@ -67,7 +67,7 @@ func TestCreateWithConflict(t *testing.T) {
 func TestPreferWait(t *testing.T) {
 	for text, want := range map[string]int{
 		"wait=5": 5, "wait=30": 30, "wait=31": 30, "WAIT=1": 1, "a, wait=2, wait=9": 2, "a=\"b\";c , wait=\"3\"": 3, " wait = 4 ;x": 4,
-		"": 0, "wait": 0, "wait=": 0, "wait=0": 0, "wait=-1": 0, "wait=1.5": 0, "wait=x": 0, "waits=5": 0, "wait=99999999999999999999": 0, "respond-async": 0,
+		"": 0, "wait": 0, "wait=": 0, "wait=0": 0, "wait=-1": 0, "wait=1.5": 0, "wait=x": 0, "waits=5": 0, "wait=99999999999999999999": 30, "respond-async": 0,
 	} {
 		if got := preferredWait(map[string][]string{"Prefer": {text}}); int(got.Seconds()) != want {
 			t.Errorf("%q: %s, want %d s", text, got, want)

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -22,7 +23,9 @@ func preferredWait(h http.Header) time.Duration {
 			}
 			value = strings.Trim(strings.TrimSpace(value), `"`)
 			seconds, err := strconv.ParseUint(value, 10, 32)
-			if err != nil {
+			if errors.Is(err, strconv.ErrRange) {
+				return waitMax
+			} else if err != nil {
 				return 0
 			}
 			return min(time.Duration(seconds)*time.Second, waitMax)
