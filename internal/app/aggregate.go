@@ -9,6 +9,7 @@ import (
 
 	"reckoner/aggregator"
 	"reckoner/internal/bus"
+	"reckoner/ledger"
 	"reckoner/ledger/clickhouse"
 )
 
@@ -63,6 +64,7 @@ func (p *Process) aggregate(ctx context.Context, client *bus.Client, l *clickhou
 	group.Options.Held = a.Held
 	p.Close("states", a.Close)
 	p.Go("aggregator", a.Run)
+	p.audit(current, a, l)
 	// Only here: an ingest without ClickHouse takes events all the same, and must go on getting them.
 	p.Ops.Ready("clickhouse", l.Ping)
 	p.Ops.Ready("aggregator", func(context.Context) error { return assigned(a) })
@@ -108,4 +110,25 @@ func orUnknown(err error) error {
 		return errNoError
 	}
 	return err
+}
+
+// audit holds totals against entries in the background: those of the partitions that this process works on, so that
+// every account is checked by one process.
+func (p *Process) audit(current ledger.Log, a *aggregator.Aggregator, l *clickhouse.Ledger) {
+	s := p.Settings
+	if s.Audit.Interval == 0 {
+		return
+	}
+	partitions := func() (numbers []int32) {
+		assigned, _ := a.Status()
+		for _, one := range assigned {
+			numbers = append(numbers, one.Partition)
+		}
+		return numbers
+	}
+	audit := aggregator.NewAudit(aggregator.AuditOptions{
+		Log: current.Number, Ledger: l, Partitions: partitions, Interval: s.Audit.Interval, Timeout: s.ClickHouse.QueryTimeout,
+		Registerer: p.Ops.Registry, Slog: p.Log.With("component", "audit"),
+	})
+	p.Go("audit", audit.Run)
 }

@@ -53,7 +53,7 @@ func TestTheSampleIsTheDefaults(t *testing.T) {
 
 // values is the settings without where they came from.
 func values(s *config.Settings) any {
-	return []any{s.Listen, s.OpsListen, s.DataDir, s.Log, s.Kafka, s.ClickHouse, s.Catalog, s.Ingest, s.Aggregator, s.Shutdown, s.Health}
+	return []any{s.Listen, s.OpsListen, s.DataDir, s.Log, s.Kafka, s.ClickHouse, s.Catalog, s.Ingest, s.Aggregator, s.Audit, s.Shutdown, s.Health}
 }
 
 func write(t *testing.T, text string) string {

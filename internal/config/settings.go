@@ -18,6 +18,7 @@ type Settings struct {
 	Catalog    Catalog
 	Ingest     Ingest
 	Aggregator Aggregator
+	Audit      Audit
 	Shutdown   Shutdown
 	Health     Health
 
@@ -95,6 +96,9 @@ type Aggregator struct {
 	AnswerTimeout       time.Duration
 	StateCacheBytes     int64
 }
+
+// Audit paces the check of totals against entries in the background.
+type Audit struct{ Interval time.Duration } // 0: off
 
 // Shutdown bounds the stop.
 type Shutdown struct{ Timeout time.Duration }

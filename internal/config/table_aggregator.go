@@ -32,3 +32,10 @@ func aggregatorKeys() []key {
 			"Memory for blocks of the local states, of all partitions together. Ids and totals in use should fit, else every event reads the disk."),
 	}
 }
+
+func auditKeys() []key {
+	return []key{
+		row("audit.interval", "10s", "", func(s *Settings) *time.Duration { return &s.Audit.Interval }, duration(0, day),
+			"Least time between two looks at a slice of accounts, whose totals are held against their entries while the aggregator runs. The slower ClickHouse answers, the less it is asked. 0 turns it off."),
+	}
+}
