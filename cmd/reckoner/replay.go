@@ -20,12 +20,11 @@ func newReplay() *cobra.Command {
 	c.Flags().Int64Var(&o.From, "from", 0, "write no rows of records below this `offset`; not above the ledger's checkpoint")
 	c.Flags().Int32Var(&o.Partition, "partition", -1, "only this partition")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		s, err := loadSettings(c, nil)
+		p, err := newProcess(c)
 		if err != nil {
 			return err
 		}
 		o.Progress = showProgress(c.ErrOrStderr())
-		p := app.NewProcess(s, newLogger(s, c.ErrOrStderr()))
 		return p.End(app.Replay(c.Context(), p, c.OutOrStdout(), o))
 	}
 	return c

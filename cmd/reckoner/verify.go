@@ -16,17 +16,17 @@ func newVerify() *cobra.Command {
 	c := &cobra.Command{
 		Use: "verify", Short: "Replay the log beside the ledger and compare them bit by bit", Args: cobra.NoArgs,
 		Long: "Replay the log from its first record through a fresh machine and compare every entry, refusal, total and checkpoint with\n" +
-			"what the ledger holds. It may run beside the system, a running `dev` included.\n\n" +
+			"what the ledger holds. It may run beside the system, a running `dev` included. It needs room in the temporary directory\n" +
+			"(TMPDIR), about what the rows of the largest partition take.\n\n" +
 			"Exit status: 0 when nothing differs, 1 otherwise.",
 		Example: "  reckoner verify\n  reckoner verify --brokers kafka-1:9092 --clickhouse http://clickhouse:8123",
 	}
 	config.AddFlags(c.Flags(), "config", "log-level", "brokers", "clickhouse")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		s, err := loadSettings(c, nil)
+		p, err := newProcess(c)
 		if err != nil {
 			return err
 		}
-		p := app.NewProcess(s, newLogger(s, c.ErrOrStderr()))
 		clean, err := app.Verify(c.Context(), p, c.OutOrStdout(), showProgress(c.ErrOrStderr()))
 		if err := p.End(err); err != nil {
 			return err

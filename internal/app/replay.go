@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -20,7 +21,9 @@ type ReplayOptions struct {
 
 // Replay is the command `replay`: it writes the ledger's rows again from the log, up to the log's end. Rows are keyed by
 // position and totals are versioned by it, so it changes nothing that is right, also beside running aggregators. It
-// cannot remove a row that the log does not give.
+// cannot remove a row that the log does not give, nor a total or a checkpoint that stands above where it belongs.
+//
+// It refuses a log that is not the one that the checkpoint counted, or that misses records which the ledger lacks.
 func Replay(ctx context.Context, p *Process, out io.Writer, o ReplayOptions) error {
 	client, err := p.kafka()
 	if err != nil {
@@ -49,6 +52,11 @@ func Replay(ctx context.Context, p *Process, out io.Writer, o ReplayOptions) err
 			number, w.records, w.entries, w.refusals, w.totals, w.checkpoint); err != nil {
 			return err
 		}
+		if w.began > r.Log.Start(number) {
+			if _, err := fmt.Fprintf(out, "partition %d: the log begins at offset %d; rows below it were read from the ledger and not written\n", number, w.began); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -60,28 +68,35 @@ type rewrite struct {
 	options ReplayOptions
 
 	records, entries, refusals, totals int
+	began                              int64 // the first record that the log still holds
 	checkpoint                         int64
 }
 
 func (w *rewrite) partition(ctx context.Context, r *aggregator.Replay, number int32) error {
-	known, _, err := w.ledger.Checkpoint(ctx, r.Log.Number, number)
+	known, have, err := w.ledger.Checkpoint(ctx, r.Log.Number, number)
 	if err != nil {
 		return err
+	}
+	if !have {
+		known = ledger.Checkpoint{Log: r.Log.Number, Partition: number, Next: r.Log.Start(number)}
 	}
 	// A checkpoint says that everything below it is stored, so it may only be moved over rows that are written here.
 	if w.options.From > known.Next {
 		return fmt.Errorf("--from %d is above the ledger's checkpoint %d: rows between them would stay missing", w.options.From, known.Next)
 	}
+	if err := r.Check(ctx, known); err != nil {
+		return err
+	}
 	_, to, err := r.Reach(ctx, number)
 	if err != nil {
 		return err
 	}
-	began := int64(0)
+	w.checkpoint = known.Next
 	return r.Partition(ctx, number, to, aggregator.Visitor{
-		Began: func(from int64) error { began = from; return nil },
+		Began: func(from int64) error { w.began = from; return nil },
 		Batch: func(b *aggregator.Replayed) error {
 			if w.options.Progress != nil {
-				w.options.Progress(number, b.Checkpoint.Next-began, to-began)
+				w.options.Progress(number, b.Checkpoint.Next-w.began, to-w.began)
 			}
 			return w.write(ctx, b)
 		},
@@ -101,10 +116,22 @@ func (w *rewrite) write(ctx context.Context, b *aggregator.Replayed) error {
 		Checkpoints: []ledger.Checkpoint{b.Checkpoint},
 	}
 	w.entries, w.refusals, w.totals = w.entries+len(rows.Entries), w.refusals+len(rows.Refusals), w.totals+len(rows.Totals)
-	w.checkpoint = b.Checkpoint.Next
-	return retryUntil(ctx, func(ctx context.Context) error {
+	w.checkpoint = max(w.checkpoint, b.Checkpoint.Next)
+	return w.retry(ctx, rows)
+}
+
+// retry writes until it can, or until writing again cannot help.
+func (w *rewrite) retry(ctx context.Context, rows *ledger.Batch) error {
+	var final error
+	err := retryUntil(ctx, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, w.Settings.ClickHouse.InsertTimeout)
 		defer cancel()
-		return w.ledger.Write(ctx, rows)
+		err := w.ledger.Write(ctx, rows)
+		if ledger.Permanent(err) {
+			final = err
+			return nil
+		}
+		return err
 	}, func(err error) { w.Log.Warn("write again", "error", err) })
+	return errors.Join(err, final)
 }

@@ -10,6 +10,7 @@ import (
 	"reckoner/aggregator"
 	"reckoner/aggregator/verify"
 	"reckoner/internal/bus"
+	"reckoner/ledger"
 	"reckoner/ledger/clickhouse"
 )
 
@@ -32,24 +33,13 @@ func Verify(ctx context.Context, p *Process, out io.Writer, progress func(partit
 	if err != nil {
 		return false, err
 	}
-	return report.Found == 0, printReport(out, report, time.Since(started))
+	return report.Found == 0, printReport(out, replay.Log.Number, report, time.Since(started))
 }
 
-// replay returns how the registered log is decided again. Unlike a process that stays, it does not wait for what is
-// missing.
+// replay returns how the registered log is decided again.
 func (p *Process) replay(ctx context.Context, client *bus.Client, l *clickhouse.Ledger) (aggregator.Replay, error) {
-	if err := l.CheckSchema(ctx); err != nil {
-		return aggregator.Replay{}, err
-	}
-	current, err := l.CurrentLog(ctx)
+	current, err := p.registered(ctx, client, l)
 	if err != nil {
-		return aggregator.Replay{}, err
-	}
-	n, err := client.Partitions(ctx, current.Topic)
-	if err != nil {
-		return aggregator.Replay{}, err
-	}
-	if err := p.fits(current, int32(n)); err != nil {
 		return aggregator.Replay{}, err
 	}
 	return aggregator.Replay{
@@ -59,20 +49,40 @@ func (p *Process) replay(ctx context.Context, client *bus.Client, l *clickhouse.
 	}, nil
 }
 
-func printReport(out io.Writer, r *verify.Report, took time.Duration) error {
+// registered returns the registered log. Unlike currentLog it is for a process that does not stay: it does not wait for
+// what is missing.
+func (p *Process) registered(ctx context.Context, client *bus.Client, l *clickhouse.Ledger) (ledger.Log, error) {
+	if err := l.CheckSchema(ctx); err != nil {
+		return ledger.Log{}, err
+	}
+	current, err := l.CurrentLog(ctx)
+	if err != nil {
+		return ledger.Log{}, err
+	}
+	n, err := client.Partitions(ctx, current.Topic)
+	if err != nil {
+		return ledger.Log{}, err
+	}
+	return current, p.fits(current, int32(n))
+}
+
+func printReport(out io.Writer, log uint32, r *verify.Report, took time.Duration) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "partition\tfrom offset\tcheckpoint\treplayed\tentries\trefusals\ttotals\t")
+	fmt.Fprintln(t, "partition\tfrom offset\tcheckpoint\tlog end\treplayed\tentries\trefusals\ttotals\t")
 	var replayed, entries, refusals, totals int64
 	for _, p := range r.Partitions {
-		fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", p.Number, p.From, p.Checkpoint, p.Replayed, p.Entries, p.Refusals, p.Totals)
+		fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", p.Number, p.From, p.Checkpoint, p.End, p.Replayed, p.Entries, p.Refusals, p.Totals)
 		replayed, entries, refusals, totals = replayed+p.Replayed, entries+p.Entries, refusals+p.Refusals, totals+p.Totals
 	}
-	fmt.Fprintf(t, "all\t\t\t%d\t%d\t%d\t%d\t\n", replayed, entries, refusals, totals)
+	fmt.Fprintf(t, "all\t\t\t\t%d\t%d\t%d\t%d\t\n", replayed, entries, refusals, totals)
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	if log > 1 {
+		fmt.Fprintf(out, "log %d: what the logs before it left was taken from the ledger\n", log)
+	}
 	for _, p := range r.Partitions {
-		if p.From > 0 {
+		if p.From > p.Start {
 			fmt.Fprintf(out, "partition %d: the log begins at offset %d; what stood before it was taken from the ledger and checked for consistency only\n", p.Number, p.From)
 		}
 	}
