@@ -4,13 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/go-json-experiment/json"
 )
 
 // recordBytesMax bounds one line, so that a file without line ends, or with an open quote, cannot fill the memory.
@@ -151,13 +152,9 @@ func (r *ndjsonReader) next() (line, error) {
 			continue
 		}
 		var f fields
-		d := json.NewDecoder(bytes.NewReader(text))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&f); err != nil {
+		// As strict as the server: a key that is repeated, anywhere, must not be settled by its order.
+		if err := json.Unmarshal(text, &f, json.RejectUnknownMembers(true)); err != nil {
 			return line{}, &LineError{Line: r.number, Err: err}
-		}
-		if _, err := d.Token(); !errors.Is(err, io.EOF) {
-			return line{}, &LineError{Line: r.number, Err: errors.New("more than one JSON object on the line")}
 		}
 		return finish(&f, r.number, &r.seq)
 	}
