@@ -200,10 +200,16 @@ func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	_, _ = w.Write(body) // the caller has gone; nobody to tell
 }
 
+// statusGone counts a request whose caller left before its answer: nobody read that answer, and it is no failure of ours.
+const statusGone = 499
+
 // end gives back what the request held, counts it and logs one line: never a secret, never a body.
 func (s *Server) end(c *call) {
 	s.bodies.give(c.held)
 	s.metrics.inflight.Set(float64(s.bodies.used.Load()))
+	if errors.Is(c.cause, context.Canceled) && c.r.Context().Err() != nil {
+		c.w.status = statusGone
+	}
 	s.metrics.answered(c)
 	level := slog.LevelDebug
 	if c.w.status >= http.StatusInternalServerError && c.w.status != http.StatusNotImplemented {
