@@ -10,41 +10,46 @@ import (
 	"github.com/segmentio/kafka-go"
 )
 
-// balance distributes partitions 0 to partitions-1 among members, so that no two members differ by more than one. A
-// partition goes to the member that holds its newest state, as long as that keeps the balance, else to another that
-// holds an older one, else to whoever has the least. The result depends on nothing but the arguments.
+// balance distributes partitions 0 to partitions-1 among members, so that no two members differ by more than one. Within
+// that, as many partitions as can be go to members that hold a state of theirs, however old: catching up costs less than
+// restoring. A partition goes to the member with its newest state unless another partition would then have to be
+// restored. The result depends on nothing but the arguments.
 //
 // held says for each member the partitions whose state it holds, and the offset up to which the state goes.
 func balance(partitions int, held map[string]map[int]int64) map[string][]int {
 	b := balancing{
-		owner:   make(map[int]string, partitions),
-		load:    make(map[string]int, len(held)),
 		members: slices.Sorted(maps.Keys(held)),
+		holders: rank(partitions, held),
+		owner:   make(map[int]string, partitions),
+		owned:   make(map[string][]int, len(held)),
 	}
 	if len(b.members) == 0 {
 		return map[string][]int{}
 	}
 	b.floor, b.extra = partitions/len(b.members), partitions%len(b.members)
-	holders := rank(partitions, held)
-	// First choices of all partitions come before any second choice: a stale copy must not displace a fresh one.
-	for round, more := 0, true; more; round++ {
-		more = false
-		for _, p := range byOffset(holders, round) {
-			more = true
-			b.give(p, holders[p][round].member)
+	// First choices of all partitions come first: a stale copy must not displace a fresh one.
+	order := b.byOffset()
+	for _, p := range order {
+		if newest := b.holders[p][0].member; b.room(newest) {
+			b.place(p, newest)
+		}
+	}
+	for _, p := range order {
+		if _, ok := b.owner[p]; !ok {
+			b.seat(p, "", make(map[string]bool))
 		}
 	}
 	for p := range partitions {
 		if _, ok := b.owner[p]; !ok {
-			b.give(p, b.idlest())
+			b.place(p, b.idlest())
 		}
 	}
 	out := make(map[string][]int, len(b.members))
 	for _, m := range b.members {
-		out[m] = []int{}
-	}
-	for p := range partitions {
-		out[b.owner[p]] = append(out[b.owner[p]], p)
+		out[m] = slices.Sorted(slices.Values(b.owned[m]))
+		if out[m] == nil {
+			out[m] = []int{}
+		}
 	}
 	return out
 }
@@ -72,52 +77,101 @@ func rank(partitions int, held map[string]map[int]int64) map[int][]holder {
 	return holders
 }
 
-// byOffset lists the partitions that have a holder of this rank, those first that would cost most to restore.
-func byOffset(holders map[int][]holder, rank int) []int {
-	var ps []int
-	for p, h := range holders {
-		if rank < len(h) {
-			ps = append(ps, p)
-		}
-	}
-	slices.SortFunc(ps, func(x, y int) int {
-		return cmp.Or(cmp.Compare(holders[y][rank].offset, holders[x][rank].offset), cmp.Compare(x, y))
-	})
-	return ps
-}
-
 type balancing struct {
 	members []string
+	holders map[int][]holder // of each partition that has any
 	owner   map[int]string
-	load    map[string]int
-	floor   int // every member gets as many
-	extra   int // so many members may still get one more
+	owned   map[string][]int // the same, by member
+	floor   int              // every member gets as many
+	extra   int              // so many members may still get one more
 }
 
-// give assigns the partition to the member unless it has an owner or the member is full.
-func (b *balancing) give(p int, member string) {
-	if _, ok := b.owner[p]; ok || b.load[member] > b.floor {
-		return
-	}
-	if b.load[member] == b.floor {
-		if b.extra == 0 {
-			return
-		}
+// byOffset lists the partitions that have a holder, those first that would cost most to restore.
+func (b *balancing) byOffset() []int {
+	return slices.SortedFunc(maps.Keys(b.holders), func(x, y int) int {
+		return cmp.Or(cmp.Compare(b.holders[y][0].offset, b.holders[x][0].offset), cmp.Compare(x, y))
+	})
+}
+
+func (b *balancing) room(member string) bool {
+	n := len(b.owned[member])
+	return n < b.floor || n == b.floor && b.extra > 0
+}
+
+func (b *balancing) place(p int, member string) {
+	if len(b.owned[member]) >= b.floor {
 		b.extra--
 	}
 	b.owner[p] = member
-	b.load[member]++
+	b.owned[member] = append(b.owned[member], p)
+}
+
+// drop takes a partition away from a member.
+func (b *balancing) drop(p int, member string) {
+	if len(b.owned[member]) > b.floor {
+		b.extra++
+	}
+	b.owned[member] = slices.DeleteFunc(b.owned[member], func(q int) bool { return q == p })
+}
+
+// seat gives a partition to a member that holds its state, not to that one, and for that moves other partitions to
+// others that hold theirs: an augmenting path of a bipartite matching (Kuhn), so that in the end as many as can be have a
+// state. Members that were tried led nowhere.
+func (b *balancing) seat(p int, but string, tried map[string]bool) bool {
+	for _, h := range b.holders[p] {
+		if h.member != but && b.room(h.member) {
+			b.place(p, h.member)
+			return true
+		}
+	}
+	for _, h := range b.holders[p] {
+		if h.member != but && !tried[h.member] && b.free(h.member, tried) {
+			b.place(p, h.member)
+			return true
+		}
+	}
+	return false
+}
+
+// free makes room with a full member: one of its partitions moves, or a third gives up that it has one more than others.
+func (b *balancing) free(member string, tried map[string]bool) bool {
+	tried[member] = true
+	if b.shed(member, tried) {
+		return true
+	}
+	if len(b.owned[member]) > b.floor {
+		return false
+	}
+	for _, m := range b.members {
+		if len(b.owned[m]) > b.floor && !tried[m] {
+			if tried[m] = true; b.shed(m, tried) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// shed moves one partition of a member to another that holds its state. It counts with the member until it has moved.
+func (b *balancing) shed(member string, tried map[string]bool) bool {
+	for _, q := range slices.Clone(b.owned[member]) {
+		if b.seat(q, member, tried) {
+			b.drop(q, member)
+			return true
+		}
+	}
+	return false
 }
 
 func (b *balancing) idlest() string {
 	return slices.MinFunc(b.members, func(x, y string) int {
-		return cmp.Or(cmp.Compare(b.load[x], b.load[y]), cmp.Compare(x, y))
+		return cmp.Or(cmp.Compare(len(b.owned[x]), len(b.owned[y])), cmp.Compare(x, y))
 	})
 }
 
 // balancerName is the group protocol. Members of one group must agree on it, so a change of balance that older
 // members would decide otherwise needs another name.
-const balancerName = "reckoner-sticky-1"
+const balancerName = "reckoner-sticky-2"
 
 // sticky is balance as the client's GroupBalancer.
 type sticky struct{ held func() map[int]int64 }

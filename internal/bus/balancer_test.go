@@ -28,6 +28,8 @@ func TestBalance(t *testing.T) {
 		{"newest state wins", 2, held{"a": {0: 9, 1: 1}, "b": {0: 8, 1: 2}}, map[string][]int{"a": {0}, "b": {1}}},
 		{"older state before none", 4, held{"a": {0: 9, 1: 9, 2: 9, 3: 9}, "b": {3: 1}, "c": nil}, map[string][]int{"a": {0, 1}, "b": {3}, "c": {2}}},
 		{"stale copy does not displace", 2, held{"a": {0: 100, 1: 50}, "b": {0: 200}}, map[string][]int{"a": {1}, "b": {0}}},
+		{"a stale copy moves before one is restored", 3, held{"a": {0: 90, 1: 80, 2: 70}, "b": {0: 60}, "c": nil}, map[string][]int{"a": {1}, "b": {0}, "c": {2}}},
+		{"a chain of stale copies", 3, held{"a": {0: 90, 1: 80}, "b": {0: 50, 2: 40}, "c": {2: 30}}, map[string][]int{"a": {1}, "b": {0}, "c": {2}}},
 		{"equal states", 2, held{"a": {0: 1, 1: 1}, "b": {0: 1, 1: 1}}, map[string][]int{"a": {0}, "b": {1}}},
 		{"more members than partitions", 1, held{"a": nil, "b": {0: 7}, "c": nil}, map[string][]int{"a": {}, "b": {0}, "c": {}}},
 		{"unknown partitions", 1, held{"a": {7: 7, -1: 1}}, map[string][]int{"a": {0}}},
@@ -115,6 +117,53 @@ func TestBalanceMovesOnlyWhenNeeded(t *testing.T) {
 			t.Fatalf("%d partitions stayed, %d could: %v of %v", stayed, want, got, held)
 		}
 	})
+}
+
+// TestBalanceRestoresAsLittleAsPossible holds the number of partitions that go to a member with a state against that of
+// every even assignment there is.
+func TestBalanceRestoresAsLittleAsPossible(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		partitions := rapid.IntRange(1, 7).Draw(t, "partitions")
+		held := make(map[string]map[int]int64)
+		for _, m := range []string{"a", "b", "c", "d"}[:rapid.IntRange(1, 4).Draw(t, "members")] {
+			held[m] = rapid.MapOfN(rapid.IntRange(0, partitions-1), rapid.Int64Range(0, 5), 0, partitions).Draw(t, "held by "+m)
+		}
+		got := 0
+		for m, ps := range balance(partitions, held) {
+			for _, p := range ps {
+				if _, ok := held[m][p]; ok {
+					got++
+				}
+			}
+		}
+		if want := mostHeld(held, slices.Sorted(maps.Keys(held)), partitions, 0, make(map[string]int)); got != want {
+			t.Fatalf("%d partitions have a state, %d could", got, want)
+		}
+	})
+}
+
+// mostHeld tries every member for every partition from p on.
+func mostHeld(held map[string]map[int]int64, members []string, partitions, p int, load map[string]int) int {
+	if p == partitions {
+		for _, m := range members {
+			if n := load[m]; n < partitions/len(members) || n > (partitions+len(members)-1)/len(members) {
+				return -1
+			}
+		}
+		return 0
+	}
+	most := -1
+	for _, m := range members {
+		load[m]++
+		if n := mostHeld(held, members, partitions, p+1, load); n >= 0 {
+			if _, ok := held[m][p]; ok {
+				n++
+			}
+			most = max(most, n)
+		}
+		load[m]--
+	}
+	return most
 }
 
 // TestBalanceIsStable gives everybody what they just got: nothing moves.
