@@ -103,7 +103,7 @@ func (g *Generation) Commit(ctx context.Context, offsets map[int]int64) error {
 // that the others take over at once.
 func (c *Client) RunGroup(ctx context.Context, o GroupOptions, work func(context.Context, *Generation) error) error {
 	o.defaults()
-	m := &member{client: c, opt: o, work: work, conns: newConnSet(), closed: make(chan struct{})}
+	m := &member{client: c, opt: o, work: work, conns: newConnSet(c.opt.Brokers), closed: make(chan struct{})}
 	if err := m.awaitTopic(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
