@@ -252,3 +252,30 @@ func TestApacheGroupLosesItsCoordinator(t *testing.T) {
 	}
 	cluster.Restart(t, coordinator)
 }
+
+// TestApacheGroupCoordinatorHangs stops the broker that coordinates a group with SIGSTOP. It is also the first that the
+// member knows, and goes on taking connections.
+func TestApacheGroupCoordinatorHangs(t *testing.T) {
+	c, topic := topic(t, 4)
+	first := join(t, c, topic, nil)
+	eventually(t, "it has all", shares(4, []int{4}, first))
+	coordinator := cluster.Admin().Coordinator(t, topic)
+	if err := first.end(); err != nil {
+		t.Fatal(err)
+	}
+	brokers := cluster.Brokers()
+	brokers[0], brokers[coordinator-1] = brokers[coordinator-1], brokers[0]
+	m := join(t, openAt(t, brokers), topic, nil)
+	eventually(t, "it has all", shares(4, []int{4}, m))
+	inSync(t, "__consumer_offsets", 4)
+	old := m.generation().ID
+	resume := cluster.Pause(t, coordinator)
+	begin := time.Now()
+	eventually(t, "it works without the broker", func() bool {
+		g := m.generation()
+		return g != nil && g.ID > old && len(g.Assigned) == 4
+	})
+	t.Logf("it worked again after %s", time.Since(begin).Round(time.Millisecond))
+	resume()
+	inSync(t, "__consumer_offsets", 4)
+}

@@ -43,9 +43,11 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-func open(t testing.TB) *bus.Client {
+func open(t testing.TB) *bus.Client { return openAt(t, cluster.Brokers()) }
+
+func openAt(t testing.TB, brokers []string) *bus.Client {
 	t.Helper()
-	c, err := bus.Open(bus.Options{Brokers: cluster.Brokers(), IOTimeout: 3 * time.Second, MetadataTTL: 500 * time.Millisecond, Log: logTo(t)})
+	c, err := bus.Open(bus.Options{Brokers: brokers, IOTimeout: 3 * time.Second, MetadataTTL: 500 * time.Millisecond, Log: logTo(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,9 +70,9 @@ func logTo(t testing.TB) *slog.Logger {
 // topic returns a client, and the name of a new topic of the test's own with three copies.
 func topic(t testing.TB, partitions int) (*bus.Client, string) {
 	t.Helper()
-	c := open(t)
-	makeTopic(t, c, t.Name(), partitions)
-	return c, t.Name()
+	c, name := open(t), fmt.Sprintf("%s-%x", t.Name(), time.Now().UnixNano()) // its own also with -count=2
+	makeTopic(t, c, name, partitions)
+	return c, name
 }
 
 func makeTopic(t testing.TB, c *bus.Client, name string, partitions int) {

@@ -3,11 +3,13 @@
 package onkafka_test
 
 import (
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -19,27 +21,27 @@ import (
 // request the client sent. Kafka 4 serves no version older than those of 2.1 (KIP-896), and a later one may serve less:
 // the table says what would have to stay.
 func TestApacheRequestVersions(t *testing.T) {
-	id := "versions"
+	id := fmt.Sprintf("versions-%x", time.Now().UnixNano())
 	c, err := bus.Open(bus.Options{Brokers: cluster.Brokers(), ClientID: id})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
 	cluster.Admin().LogLevel(t, "kafka.request.logger", "DEBUG")
-	makeTopic(t, c, t.Name(), 1)
-	produce(t, c, t.Name(), numbered("k", 0, 3)...)
-	if n := len(readAll(t, c, t.Name(), 0, 0)); n != 3 {
+	makeTopic(t, c, id, 1)
+	produce(t, c, id, numbered("k", 0, 3)...)
+	if n := len(readAll(t, c, id, 0, 0)); n != 3 {
 		t.Errorf("the log has %d records", n)
 	}
 	if err := c.Ping(within(t)); err != nil {
 		t.Error(err)
 	}
-	m := join(t, c, t.Name(), nil)
+	m := join(t, c, id, nil)
 	eventually(t, "it has its partition", shares(1, []int{1}, m))
 	if err := m.generation().Commit(within(t), map[int]int64{0: 1}); err != nil {
 		t.Error(err)
 	}
-	second := join(t, c, t.Name(), nil) // the first looks for its coordinator and joins again
+	second := join(t, c, id, nil) // the first looks for its coordinator and joins again
 	eventually(t, "one of them has it", shares(1, []int{0, 1}, m, second))
 	// A heartbeat is due before this one leaves.
 	eventually(t, "the logs have a heartbeat", func() bool { return requests(t, id)["HEARTBEAT"] != "" })
