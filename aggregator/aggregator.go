@@ -43,8 +43,11 @@ type Options struct {
 	WriteTimeout  time.Duration
 	AnswerTimeout time.Duration
 	DrainTimeout  time.Duration
-	Registerer    prometheus.Registerer
-	Slog          *slog.Logger
+	// RestoreDelay is how long a partition that comes without a local state waits for the process that has it to come
+	// back, before it is restored from the ledger; 0: not at all.
+	RestoreDelay time.Duration
+	Registerer   prometheus.Registerer
+	Slog         *slog.Logger
 	// At is called before every step of the commit order, for crash tests; nil otherwise.
 	At func(step string)
 }
@@ -87,6 +90,7 @@ func New(o Options) (*Aggregator, error) {
 		starter: &starter{
 			dir: o.Dir, log: o.Log, of: o.Partitioner, source: o.Source, restorer: o.Ledger,
 			options: storeOptions{cache: cache, log: o.Slog}, metrics: m, slog: o.Slog,
+			vacancies: newVacancies(o.RestoreDelay, o.Slog),
 		},
 	}
 	a.onDisk = a.starter.find()
@@ -147,6 +151,7 @@ func (a *Aggregator) generation(stop, gen context.Context, g Generation) error {
 	if err := a.release(numbers); err != nil {
 		return err
 	}
+	a.starter.vacancies.keep(numbers)
 	work, cancel := context.WithCancel(gen)
 	defer cancel()
 	defer context.AfterFunc(stop, cancel)()
@@ -228,6 +233,7 @@ func (a *Aggregator) partition(ctx context.Context, number int32) (*partition, e
 	if err != nil {
 		return nil, err
 	}
+	a.starter.vacancies.filled(number)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.open[number] = p

@@ -73,6 +73,9 @@ func (r *restoration) run(ctx context.Context) error {
 	if err := r.below(ctx); err != nil {
 		return err
 	}
+	if r.metrics != nil {
+		r.metrics.restoring(r.want.Partition, r.rows%restoreRows)
+	}
 	if r.checked && r.got != r.want {
 		return fmt.Errorf("%w (checkpoint %+v, rows %+v)", ErrLedgerMismatch, r.want, r.got)
 	}

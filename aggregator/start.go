@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
 
@@ -36,6 +37,8 @@ type starter struct {
 	options  storeOptions
 	metrics  *metrics
 	slog     *slog.Logger
+	// vacancies makes partitions without a state wait before they are restored; nil: they do not.
+	vacancies *vacancies
 }
 
 func (s *starter) path(partition int32) string {
@@ -88,6 +91,13 @@ func (s *starter) start(ctx context.Context, number int32) (*partition, error) {
 		return nil, fmt.Errorf("%w (checkpoint %d, the log begins at %d)", ErrLogTruncated, f.known.Next, f.first)
 	}
 	if f.known.Next > s.log.Start(number) {
+		if errors.Is(err, fs.ErrNotExist) {
+			if waited, err := s.vacancies.wait(ctx, number); err != nil {
+				return nil, err
+			} else if waited {
+				return s.start(ctx, number) // another process may have moved the checkpoint meanwhile
+			}
+		}
 		s.slog.Warn("local state is not usable, restoring it from the ledger", "partition", number, "reason", err)
 	}
 	if st, err = s.restore(ctx, f.known); err != nil {

@@ -32,8 +32,10 @@ type Source struct {
 	Defaults map[string]string // of a command, by key, in place of the table's
 }
 
-// EmbeddedDefaults are the defaults of commands with embedded engines: one machine, few partitions.
-func EmbeddedDefaults() map[string]string { return map[string]string{"kafka.partitions": "4"} }
+// EmbeddedDefaults are the defaults of commands with embedded engines: one machine, few partitions, nobody to wait for.
+func EmbeddedDefaults() map[string]string {
+	return map[string]string{"kafka.partitions": "4", "aggregator.restore_delay": "0"}
+}
 
 // Load reads the settings. The error joins everything that is wrong, and names the key, the value and what is allowed.
 func Load(src Source) (*Settings, error) {

@@ -94,6 +94,7 @@ type Aggregator struct {
 	RetryBackoffMin     time.Duration
 	RetryBackoffMax     time.Duration
 	AnswerTimeout       time.Duration
+	RestoreDelay        time.Duration
 	StateCacheBytes     int64
 }
 

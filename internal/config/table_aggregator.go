@@ -28,6 +28,9 @@ func aggregatorKeys() []key {
 		row("aggregator.answer_timeout", "2s", "", at(func(a *Aggregator) *time.Duration { return &a.AnswerTimeout }),
 			duration(10*time.Millisecond, time.Minute),
 			"How long publishing awaited outcomes may hold up a batch. They are a courtesy: without them the answer is 202."),
+		row("aggregator.restore_delay", "10s", "", at(func(a *Aggregator) *time.Duration { return &a.RestoreDelay }),
+			duration(0, time.Hour),
+			"How long a partition whose state another process had waits for that process to start again, before it is restored from the ledger. Longer than a restart, so that a deploy restores nothing; it is added to the time that a lost machine takes to replace. dev does not wait."),
 		row("aggregator.state_cache_bytes", "256MiB", "bytes", func(s *Settings) *int64 { return &s.Aggregator.StateCacheBytes }, size(1<<20, 1<<40),
 			"Memory for blocks of the local states, of all partitions together. Ids and totals in use should fit, else every event reads the disk."),
 	}
