@@ -75,17 +75,25 @@ func (r *round) consume(ctx context.Context, number int32, wait *backoff.Exponen
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
-	for {
+	for failed := false; ; {
 		if err := r.budget.wait(ctx); err != nil {
 			return err
 		}
 		recs, next, err := reader.Fetch(ctx)
 		if err != nil {
-			if ctx.Err() == nil && retryable(err) {
-				r.status.fail(number, err) // the reader paces itself
-				continue
+			if ctx.Err() != nil || !retryable(err) {
+				return err
 			}
-			return err
+			if !failed { // told once; health tells on
+				failed = true
+				r.o.Slog.Warn("partition waits for Kafka", "partition", number, "error", err)
+			}
+			r.status.fail(number, err) // the reader paces itself
+			continue
+		}
+		if failed {
+			failed = false
+			r.o.Slog.Info("partition goes on", "partition", number)
 		}
 		t, err := p.decide(recs)
 		r.budget.add(&t, time.Now())

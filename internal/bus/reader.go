@@ -30,6 +30,7 @@ type Reader struct {
 	high      int64
 	wait      *backoff.ExponentialBackOff
 	notBefore time.Time // no fetch before this: the last one failed
+	failed    error     // how it failed
 }
 
 // OpenReader returns a reader of a partition whose first record will be that of offset from. It returns a
@@ -60,7 +61,8 @@ func (r *Reader) Next() int64 {
 //
 // The errors: *GapError and *OutOfRangeError are final, the reader stays where it is. Of others Retryable tells; a
 // retryable failure is to be answered by calling again, and the reader paces itself: it waits before it tries again,
-// no longer than MaxWait in one call. The records belong to the caller.
+// no longer than MaxWait in one call, and a call that only waits returns the failure once more. So *never* is a log that
+// cannot be read taken for one without anything new. The records belong to the caller.
 func (r *Reader) Fetch(ctx context.Context, l Limits) (recs []Record, high int64, err error) {
 	l.MaxBytes = orDefault(l.MaxBytes, 4<<20)
 	l.MaxWait = min(max(orDefault(l.MaxWait, 500*time.Millisecond), time.Millisecond), r.client.opt.IOTimeout/2)
@@ -84,14 +86,14 @@ func (r *Reader) fill(ctx context.Context, l Limits) error {
 			return err
 		}
 		if pause > l.MaxWait {
-			return nil
+			return r.failed
 		}
 	}
 	recs, high, err := r.client.fetch(ctx, r.topic, r.partition, r.next, l)
 	if err != nil {
 		if Retryable(err) && ctx.Err() == nil {
 			r.client.reset(err)
-			r.notBefore = time.Now().Add(r.wait.NextBackOff())
+			r.notBefore, r.failed = time.Now().Add(r.wait.NextBackOff()), err
 		}
 		return err
 	}

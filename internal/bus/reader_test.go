@@ -224,6 +224,25 @@ func TestReaderSurvivesCutConnections(t *testing.T) {
 	}
 }
 
+// TestReaderNeverHidesAFailure: calls that are too short to try again must not look like a log without anything new,
+// or a partition that cannot be read would pass for one that has nothing left to do.
+func TestReaderNeverHidesAFailure(t *testing.T) {
+	c, b := start(t, 1)
+	produce(t, c, numbered("k", 0, 3)...)
+	r, err := c.OpenReader(within(t), "t", 0, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 300 {
+		if recs, _, err := r.Fetch(within(t), bus.Limits{MaxWait: time.Millisecond}); err == nil || !bus.Retryable(err) {
+			t.Fatalf("of a broker that is gone: %d records, %v", len(recs), err)
+		}
+	}
+}
+
 func TestReaderOfNoPartition(t *testing.T) {
 	c, _ := start(t, 1)
 	if _, err := c.OpenReader(within(t), "t", 9, 0); err == nil {
