@@ -19,17 +19,26 @@ type total struct {
 	index   int64
 	changed int64 // the offset of the replay's last change below the checkpoint; never: none
 	met     bool  // the replay changed it where the ledger's row stands
+	named   bool  // and to something else: a difference names it
 }
+
+const (
+	flagMet   = 1 << 0
+	flagNamed = 1 << 1
+)
 
 func (t *total) append(b []byte) []byte {
 	for _, n := range [...]int64{t.offset, t.index, t.changed} {
 		b = binary.BigEndian.AppendUint64(b, uint64(n))
 	}
-	flag := byte(0)
+	var flags byte
 	if t.met {
-		flag = 1
+		flags |= flagMet
 	}
-	return append(append(b, flag), t.held...)
+	if t.named {
+		flags |= flagNamed
+	}
+	return append(append(b, flags), t.held...)
 }
 
 func parseTotal(b []byte) *total {
@@ -38,7 +47,7 @@ func parseTotal(b []byte) *total {
 	}
 	t := &total{
 		offset: int64(binary.BigEndian.Uint64(b)), index: int64(binary.BigEndian.Uint64(b[8:])),
-		changed: int64(binary.BigEndian.Uint64(b[16:])), met: b[24] == 1,
+		changed: int64(binary.BigEndian.Uint64(b[16:])), met: b[24]&flagMet != 0, named: b[24]&flagNamed != 0,
 	}
 	if len(b) > 25 {
 		t.held = bytes.Clone(b[25:])
@@ -91,6 +100,7 @@ func (c *comparison) meet(t *ledger.Total) error {
 	}
 	row.met = true
 	if want := again(&c.pack, (*packer).total, t); !bytes.Equal(want, row.held) {
+		row.named = true
 		c.differ("totals", totalName(&t.TotalKey), "%s", differ(columns((*packer).total), want, row.held))
 	}
 	return nil
@@ -133,8 +143,8 @@ func (c *comparison) compareTotals(to int64) (err error) {
 		row := parseTotal(it.Value())
 		var text string
 		switch {
-		case row.held == nil && row.changed == never:
-			continue // the replay made it above the checkpoint, and the ledger need not have it yet
+		case row.held == nil && row.changed == never, row.named:
+			continue // made above the checkpoint, and the ledger need not have it yet; or told already
 		case row.held == nil:
 			text = fmt.Sprintf("missing in the ledger; the log changes it at offset %d", row.changed)
 		case row.offset < row.changed:

@@ -109,8 +109,13 @@ func printDifferences(out io.Writer, r *verify.Report) error {
 }
 
 func verdict(found int64) string {
-	if found == 0 {
+	const remedy = "`reckoner replay` writes the rows again"
+	switch found {
+	case 0:
 		return "the ledger is what the log gives"
+	case 1:
+		return "1 difference; " + remedy
+	default:
+		return fmt.Sprintf("%d differences; %s", found, remedy)
 	}
-	return fmt.Sprintf("%d differences; `reckoner replay` writes the rows again", found)
 }
