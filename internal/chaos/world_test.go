@@ -57,7 +57,7 @@ func newWorld(t *testing.T, partitions, limited, unlimited int, env ...string) *
 		env: append([]string{
 			setting("kafka.partitions", partitions), setting("kafka.session_timeout", "2s"), setting("kafka.rebalance_timeout", "4s"),
 			setting("kafka.request_timeout", "2s"), setting("kafka.dial_timeout", "1s"), setting("ingest.produce_timeout", "2s"),
-			setting("aggregator.retry_backoff_max", "500ms"), setting("aggregator.flush_interval", "200ms"), setting("clickhouse.insert_timeout", "5s"),
+			setting("aggregator.retry_backoff_max", "500ms"), setting("aggregator.flush_interval", "200ms"), setting("aggregator.restore_delay", "500ms"), setting("clickhouse.insert_timeout", "5s"),
 		}, env...),
 	}
 	for n := range limited + unlimited {
