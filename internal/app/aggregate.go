@@ -84,8 +84,11 @@ func assigned(a *aggregator.Aggregator) error {
 	}
 	var errs []error
 	for _, s := range partitions {
-		if s.Err != nil {
+		switch {
+		case s.Err != nil:
 			errs = append(errs, fmt.Errorf("partition %d: %w", s.Partition, s.Err))
+		case s.Next < 0:
+			errs = append(errs, fmt.Errorf("partition %d: its state is being opened", s.Partition))
 		}
 	}
 	return errors.Join(errs...)

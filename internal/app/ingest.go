@@ -86,7 +86,7 @@ func (p *Process) ingest(ctx context.Context, client *bus.Client, l *clickhouse.
 	}
 	addr, err := serveLimited(p.Lifecycle, "HTTP API", "listen", p.Settings.Listen, limits.ConnectionsMax, &http.Server{
 		Handler: server, ReadHeaderTimeout: limits.ReadHeaderTimeout, IdleTimeout: limits.IdleTimeout,
-		MaxHeaderBytes: limits.HeaderBytesMax, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes: limits.HeaderBytesMax, DisableGeneralOptionsHandler: true, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	})
 	if err != nil {
 		return err

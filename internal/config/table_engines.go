@@ -46,7 +46,7 @@ func clickhouseKeys() []key {
 	return []key{
 		url,
 		row("clickhouse.listen", "127.0.0.1:8123", "", func(s *Settings) *string { return &s.ClickHouse.Listen }, address(),
-			"Where the HTTP interface of the embedded ClickHouse listens (dev and engines). It has no authentication."),
+			"Where the HTTP interface of the embedded ClickHouse listens (dev and engines). It has no authentication, and whoever reaches it can read files as you: keep it on loopback."),
 		row("clickhouse.cluster", "", "", func(s *Settings) *string { return &s.ClickHouse.Cluster }, anyText("a cluster's name, or empty for a single server"),
 			"Cluster to create the tables on, replicated and distributed. Every process of an installation has the same."),
 		row("clickhouse.dial_timeout", "10s", "", at(func(c *ClickHouse) *time.Duration { return &c.DialTimeout }),
