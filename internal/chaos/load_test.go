@@ -104,7 +104,7 @@ func (p *producer) run() {
 		a := p.tabs[p.rand.IntN(len(p.tabs))]
 		switch n := p.rand.IntN(20); {
 		case n < 13 || len(a.used) == 0:
-			p.report(a, 1+p.rand.IntN(40), p.rand.IntN(5) == 0)
+			p.report(a, 1+p.rand.IntN(80), p.rand.IntN(5) == 0)
 		case n < 15:
 			p.repeat(a)
 		default:
