@@ -12,19 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"reckoner"
-	"reckoner/internal/wire"
-	"reckoner/ledger"
 )
-
-func (w *world) eventAt(partition, offset int) (*reckoner.Event, error) {
-	return wire.DecodeEvent(w.log.recs[partition][offset].Value)
-}
-
-func (w *world) counts(partition, offset int) bool {
-	return slices.ContainsFunc(w.ledger.entries, func(e ledger.Entry) bool {
-		return int(e.Position.Partition) == partition && int(e.Position.Offset) == offset
-	})
-}
 
 // Whatever is done to whichever row, verify finds something, and nothing that it lists is about another row.
 func TestAnyDamageIsFound(t *testing.T) {

@@ -153,21 +153,48 @@ func TestEachDamageIsFoundAndNamed(t *testing.T) {
 	}
 }
 
-// Leaving one record out of the ledger is found as the record that is missing, and as its totals that it changed.
+// A ledger that was written as if one record had never been there, with totals and checkpoint to match: everything that
+// is found is about that record, and it is named.
 func TestRecordThatWasLeftOutIsFound(t *testing.T) {
 	w := newWorld(t, 3, 300)
 	w.settleAll()
-	whole := w.log.recs[0]
-	for offset := len(whole) - 1; ; offset-- { // one that nothing later refers to
-		e, err := w.eventAt(0, offset)
-		if err != nil || !w.counts(0, offset) {
+	reverted := make(map[string]bool)
+	for _, e := range w.ledger.entries {
+		reverted[e.UsageID] = true
+	}
+	for i, e := range w.ledger.entries {
+		alone := func(x ledger.Total) bool { return x.Position == e.Position && x.Events == 1 && x.Reverts == 0 }
+		at := slices.IndexFunc(w.ledger.totals, alone)
+		if at < 0 || reverted[e.EventID] || w.repeated(e) { // something later refers to it
 			continue
 		}
 		l := w.ledger.clone()
-		l.entries = slices.DeleteFunc(l.entries, func(x ledger.Entry) bool { return x.Position.Partition == 0 && int(x.Position.Offset) == offset })
-		wantOne(t, w.verify(l), "entries", fmt.Sprintf("1/0/%d.0, id %q", offset, e.ID))
+		l.entries, l.totals = slices.Delete(l.entries, i, i+1), slices.Delete(l.totals, at, at+1)
+		c := &l.checkpoints[e.Position.Partition]
+		c.Entries--
+		c.EntriesDigest -= ledger.RowDigest(e.Position, e.Outcome, e.Quantity, e.AccountID, e.EventID)
+		lines := texts(w.verify(l))
+		place := fmt.Sprintf("%d/%d/%d.0", 1, e.Position.Partition, e.Position.Offset)
+		want := []string{
+			fmt.Sprintf("entries %s, id %q: missing in the ledger (account %q)", place, e.EventID, e.AccountID),
+			fmt.Sprintf("totals account %s", e.AccountID), fmt.Sprintf("checkpoints 1/%d: entries is", e.Position.Partition),
+		}
+		if len(lines) != len(want) {
+			t.Fatalf("%d differences, want %d:\n%s", len(lines), len(want), strings.Join(lines, "\n"))
+		}
+		for i := range want {
+			if !strings.Contains(lines[i], want[i]) {
+				t.Errorf("difference %q, want %q", lines[i], want[i])
+			}
+		}
 		return
 	}
+	t.Fatal("no record of the log stands alone")
+}
+
+// repeated reports whether a refusal refers to an entry's id.
+func (w *world) repeated(e ledger.Entry) bool {
+	return slices.ContainsFunc(w.ledger.refusals, func(r ledger.Refusal) bool { return r.EventID == e.EventID || r.UsageID == e.EventID })
 }
 
 // Events go on being decided while the ledger is verified: before every read of it another batch comes in, some of them
