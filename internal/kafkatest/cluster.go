@@ -72,27 +72,34 @@ func (c *Cluster) open(ctx context.Context, o Options) error {
 	return c.awaitNodes(ctx)
 }
 
-// awaitNodes waits until every broker that runs is one that the cluster gives work to.
+// awaitNodes waits until every broker that runs listens and is one that the cluster gives work to. A broker that was
+// killed a moment ago is still among the latter, so both are needed.
 func (c *Cluster) awaitNodes(ctx context.Context) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		var want []int
+		var missing error
 		for _, n := range c.nodes {
-			if n.process.gone() && !n.killed {
+			if n.killed {
+				continue
+			}
+			if n.process.gone() {
 				return fmt.Errorf("broker %d ended by itself", n.id)
 			}
-			if !n.killed {
-				want = append(want, n.id)
-			}
+			want = append(want, n.id)
+			missing = errors.Join(missing, n.listens(ctx))
 		}
-		got, err := c.admin.nodes()
-		if err == nil && slices.Equal(got, want) {
-			return nil
+		if missing == nil {
+			var got []int
+			if got, missing = c.admin.nodes(); missing == nil && slices.Equal(got, want) {
+				return nil
+			}
+			missing = errors.Join(missing, fmt.Errorf("the cluster has the brokers %v", got))
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the brokers %v do not serve, the cluster has %v: %w", want, got, errors.Join(err, ctx.Err()))
+			return fmt.Errorf("the brokers %v do not serve in time: %w", want, missing)
 		case <-tick.C:
 		}
 	}
@@ -135,25 +142,21 @@ func (c *Cluster) Kill(t testing.TB, id int) {
 	n.process.kill()
 }
 
-// Restart starts a broker that was killed, and waits until the cluster gives work to all of them again.
-func (c *Cluster) Restart(t testing.TB, id int) {
+// Restart starts brokers that were killed, and waits until the cluster gives work to all that run.
+func (c *Cluster) Restart(t testing.TB, ids ...int) {
 	t.Helper()
-	c.Relaunch(t, id)
+	for _, id := range ids {
+		n := c.nodes[id-1]
+		if err := c.launch(n); err != nil {
+			t.Fatal(err)
+		}
+		n.killed = false
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := c.awaitNodes(ctx); err != nil {
-		t.Fatalf("restart broker %d: %v\n%s", id, err, c.logs())
+		t.Fatalf("restart the brokers %v: %v\n%s", ids, err, c.logs())
 	}
-}
-
-// Relaunch starts a broker that was killed, and does not wait for it.
-func (c *Cluster) Relaunch(t testing.TB, id int) {
-	t.Helper()
-	n := c.nodes[id-1]
-	if err := c.launch(n); err != nil {
-		t.Fatal(err)
-	}
-	n.killed = false
 }
 
 // Pause stops a broker with SIGSTOP: it is not dead and does not answer. The returned function lets it go on.

@@ -34,6 +34,15 @@ type node struct {
 
 func (n *node) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(n.port)) }
 
+// listens reports why the broker takes no connections, nil when it does.
+func (n *node) listens(ctx context.Context) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", n.address())
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
 // settings are a broker's, by Kafka's names. What is not here is Kafka's default.
 func (c *Cluster) settings(n *node, o Options) map[string]string {
 	var voters []string

@@ -46,7 +46,8 @@ func (r *reading) count() int {
 
 func startTraffic(t *testing.T) *traffic {
 	t.Helper()
-	c, topic := topic(t, 2)
+	_, topic := topic(t, 2)
+	c := hasty(t)
 	x := &traffic{client: c, topic: topic}
 	ctx, stop := context.WithCancel(t.Context())
 	x.stop = stop
@@ -206,7 +207,8 @@ func TestApacheLeaderIsPaused(t *testing.T) {
 // TestApacheTooFewCopies leaves one broker of three: what it takes is in one copy only, and is never acknowledged. With
 // all brokers back everything goes on.
 func TestApacheTooFewCopies(t *testing.T) {
-	c, topic := topic(t, 1)
+	_, topic := topic(t, 1)
+	c := hasty(t)
 	p := producer(t, c, bus.ProducerOptions{DeliveryTimeout: 3 * time.Second})
 	if err := p.Produce(within(t), topic, numbered("k", 0, 10)); err != nil {
 		t.Fatal(err)
@@ -226,9 +228,7 @@ func TestApacheTooFewCopies(t *testing.T) {
 	if !errors.As(err, &unknown) || !bus.Retryable(err) {
 		t.Errorf("one copy: got %v, want an UnknownError to be retried", err)
 	}
-	for _, id := range others {
-		cluster.Relaunch(t, id)
-	}
+	cluster.Restart(t, others...)
 	again := producer(t, c, bus.ProducerOptions{DeliveryTimeout: time.Minute})
 	if err := again.Produce(within(t), topic, numbered("k", 10, 11)); err != nil {
 		t.Errorf("with all brokers back: %v", err)

@@ -265,7 +265,7 @@ func TestApacheGroupCoordinatorHangs(t *testing.T) {
 	}
 	brokers := cluster.Brokers()
 	brokers[0], brokers[coordinator-1] = brokers[coordinator-1], brokers[0]
-	m := join(t, openAt(t, brokers), topic, nil)
+	m := join(t, openWith(t, bus.Options{Brokers: brokers, IOTimeout: hastyTimeout}), topic, nil)
 	eventually(t, "it has all", shares(4, []int{4}, m))
 	inSync(t, "__consumer_offsets", 4)
 	old := m.generation().ID

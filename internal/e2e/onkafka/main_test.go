@@ -43,11 +43,24 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-func open(t testing.TB) *bus.Client { return openAt(t, cluster.Brokers()) }
+// open returns a client that is as patient as in production: on a busy machine a request that is given up too soon is
+// sent twice.
+func open(t testing.TB) *bus.Client { return openWith(t, bus.Options{}) }
 
-func openAt(t testing.TB, brokers []string) *bus.Client {
+// hasty returns a client that gives requests up soon, for tests in which brokers are lost.
+func hasty(t testing.TB) *bus.Client {
+	return openWith(t, bus.Options{IOTimeout: hastyTimeout, MetadataTTL: 500 * time.Millisecond})
+}
+
+const hastyTimeout = 3 * time.Second
+
+func openWith(t testing.TB, o bus.Options) *bus.Client {
 	t.Helper()
-	c, err := bus.Open(bus.Options{Brokers: brokers, IOTimeout: 3 * time.Second, MetadataTTL: 500 * time.Millisecond, Log: logTo(t)})
+	if o.Brokers == nil {
+		o.Brokers = cluster.Brokers()
+	}
+	o.Log = logTo(t)
+	c, err := bus.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -89,7 +89,7 @@ func TestApacheTopicMadeAnew(t *testing.T) {
 func TestApacheTransaction(t *testing.T) {
 	c, topic := topic(t, 1)
 	produce(t, c, topic, numbered("k", 0, 3)...)
-	cluster.Admin().Transact(t, topic, 0, "in a transaction") // offset 3, its marker 4
+	cluster.Admin().Transact(t, topic, 0, "in a transaction") // its marker is the offset after it
 	r, err := c.OpenReader(within(t), topic, 0, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +104,7 @@ func TestApacheTransaction(t *testing.T) {
 		}
 		return gap != nil
 	})
-	if gap.Want != 4 || gap.Got != 5 || !slices.Equal(got, append(values(numbered("k", 0, 3)), "in a transaction")) {
+	if gap.Want != int64(len(got)) || gap.Got != gap.Want+1 || !slices.Equal(firsts(got), append(values(numbered("k", 0, 3)), "in a transaction")) {
 		t.Errorf("read %v, then %v", got, gap)
 	}
 }
