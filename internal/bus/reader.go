@@ -37,7 +37,7 @@ type Reader struct {
 // *OutOfRangeError when the log does not reach from; the offset after the last record is within reach.
 func (c *Client) OpenReader(ctx context.Context, topic string, partition int, from int64) (*Reader, error) {
 	r := &Reader{client: c, topic: topic, partition: partition, next: from, wait: newBackoff()}
-	first, next, err := c.Offsets(ctx, topic, partition)
+	first, next, err := c.reach(ctx, topic, partition, from, from)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (c *Client) ReadRecord(ctx context.Context, topic string, partition int, of
 		case err == nil && len(recs) > 0:
 			return recs[0], nil
 		case err == nil && high <= offset:
-			err = c.outOfRange(ctx, topic, partition, offset)
+			err = c.outOfRange(ctx, topic, partition, offset, offset+1)
 		case err == nil:
 			err = fmt.Errorf("read %s/%d offset %d: %w", topic, partition, offset, kafka.OffsetNotAvailable)
 		}
@@ -141,7 +141,7 @@ func (c *Client) fetch(ctx context.Context, topic string, partition int, from in
 		err = res.Error
 	}
 	if errors.Is(err, kafka.OffsetOutOfRange) {
-		return nil, -1, c.outOfRange(ctx, topic, partition, from)
+		return nil, -1, c.outOfRange(ctx, topic, partition, from, from)
 	}
 	if err != nil {
 		return nil, -1, fmt.Errorf("fetch %s/%d from offset %d: %w", topic, partition, from, err)
@@ -153,14 +153,32 @@ func (c *Client) fetch(ctx context.Context, topic string, partition int, from in
 	return recs, res.HighWatermark, nil
 }
 
-// outOfRange asks for the range. A log that holds the offset after all had it only for a moment not: its leader moved.
-func (c *Client) outOfRange(ctx context.Context, topic string, partition int, want int64) error {
-	first, next, err := c.Offsets(ctx, topic, partition)
+// outOfRange asks for the range. A log that reaches to need after all did not only for a moment: its leader moved.
+func (c *Client) outOfRange(ctx context.Context, topic string, partition int, want, need int64) error {
+	first, next, err := c.reach(ctx, topic, partition, want, need)
 	if err != nil {
 		return err
 	}
-	if want >= first && want < next {
+	if want >= first && need <= next {
 		return fmt.Errorf("fetch %s/%d from offset %d: %w", topic, partition, want, kafka.LeaderNotAvailable)
 	}
 	return &OutOfRangeError{Topic: topic, Partition: partition, Want: want, First: first, Next: next}
+}
+
+// reach returns what a partition holds, and does not believe at once that it ends before need. A broker that led the
+// partition and was frozen answers, when it wakes up, as if it still did, and the end that it tells is the one of then.
+// The client sends no leader epochs, so nobody refuses. Hence the log has to be short for half of the I/O timeout, with
+// the layout asked for anew each time. A frozen leader knows better as soon as it hears of the controller.
+func (c *Client) reach(ctx context.Context, topic string, partition int, want, need int64) (first, next int64, err error) {
+	deadline := time.Now().Add(c.opt.IOTimeout / 2)
+	for wait := newBackoff(); ; {
+		first, next, err = c.Offsets(ctx, topic, partition)
+		if err != nil || want < first || need <= next || time.Now().After(deadline) {
+			return first, next, err
+		}
+		c.transport.CloseIdleConnections()
+		if err := sleep(ctx, min(wait.NextBackOff(), 500*time.Millisecond)); err != nil {
+			return 0, 0, err
+		}
+	}
 }
