@@ -130,7 +130,7 @@ func (a *Audit) next(ctx context.Context, partitions []int32) error {
 	if err != nil {
 		err = fmt.Errorf("account %s is too large to be checked within %s, and passed over: %w", accounts[0], a.o.Timeout, err)
 	}
-	if len(accounts) < a.slice {
+	if len(accounts) == 0 {
 		a.partition, a.after = following(partitions, a.partition), ""
 	} else {
 		a.after = accounts[len(accounts)-1]

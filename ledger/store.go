@@ -68,7 +68,7 @@ type Stray struct {
 // Balancer holds a ledger against itself, a slice of accounts at a time. It is the cheap half of a verification.
 type Balancer interface {
 	// Accounts returns the first accounts of a partition, in the order of their bytes, that come after one: those
-	// that have an entry or a total there. Fewer than limit means that there are no more.
+	// that have an entry or a total there. They are limit at most and may be fewer; none means that there are no more.
 	Accounts(ctx context.Context, log uint32, partition int32, after string, limit int) ([]string, error)
 	// Unbalanced returns those of the accounts of which a total is not what the entries below an offset come to. The
 	// offset is that of a checkpoint that was read before. Totals that stand at it or above are passed over: what

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -39,14 +40,48 @@ func (l *Ledger) Strays(ctx context.Context, log uint32, ends []int64) iter.Seq2
 	return stream(ctx, l, l.queries.strays, scan, ch.Named("log", log), ch.Named("ends", ends))
 }
 
-// Accounts implements ledger.Balancer. Both tables are read in the order of accounts, so that it costs what it returns.
+// sliceRows bounds the rows that are read to find a slice of accounts: DISTINCT and LIMIT BY would read to the end.
+const sliceRows = 50_000
+
+// Accounts implements ledger.Balancer. Both tables are read in the order of accounts, and no further than sliceRows.
 func (l *Ledger) Accounts(ctx context.Context, log uint32, partition int32, after string, limit int) ([]string, error) {
-	all, err := l.texts(ctx, l.queries.accounts, ch.Named("log", log), ch.Named("partition", partition),
-		ch.Named("after", after), ch.Named("limit", uint64(max(limit, 0))))
-	if err != nil {
-		return nil, fmt.Errorf("list accounts of %d/%d: %w", log, partition, err)
+	var all []string
+	end := "" // of the table that was read less far
+	for _, sql := range []string{l.queries.accountsOfEntries, l.queries.accountsOfTotals} {
+		accounts, cut, err := l.accountsOf(ctx, sql, log, partition, after)
+		if err != nil {
+			return nil, fmt.Errorf("list accounts of %d/%d: %w", log, partition, err)
+		}
+		if last := len(accounts) - 1; cut && (end == "" || accounts[last] < end) {
+			end = accounts[last]
+		}
+		all = append(all, accounts...)
 	}
-	return all, nil
+	slices.Sort(all)
+	all = slices.Compact(all)
+	if i, found := slices.BinarySearch(all, end); end != "" && found {
+		all = all[:i+1]
+	}
+	return all[:min(len(all), limit)], nil
+}
+
+// accountsOf reports also whether the table may have more.
+func (l *Ledger) accountsOf(ctx context.Context, sql string, log uint32, partition int32, after string) (all []string, cut bool, err error) {
+	var read uint64
+	scan := func(rows driver.Rows) (s string, err error) {
+		var n uint64
+		err = rows.Scan(&s, &n)
+		read += n
+		return s, err
+	}
+	for s, err := range stream(ctx, l, sql, scan, ch.Named("log", log), ch.Named("partition", partition),
+		ch.Named("after", after), ch.Named("limit", uint64(l.sliceRows))) {
+		if err != nil {
+			return nil, false, err
+		}
+		all = append(all, s)
+	}
+	return all, read >= uint64(l.sliceRows), nil
 }
 
 // Unbalanced implements ledger.Balancer.
@@ -54,20 +89,11 @@ func (l *Ledger) Unbalanced(ctx context.Context, log uint32, partition int32, be
 	if len(accounts) == 0 {
 		return nil, nil
 	}
-	args := append(restoreArgs(log, partition, below), ch.Named("accounts", accounts))
-	all, err := l.texts(ctx, l.queries.unbalanced, args...)
-	if err != nil {
-		return nil, fmt.Errorf("balance %d accounts of %d/%d: %w", len(accounts), log, partition, err)
-	}
-	return all, nil
-}
-
-// texts returns the only column of a query.
-func (l *Ledger) texts(ctx context.Context, sql string, args ...any) (all []string, err error) {
+	var all []string
 	scan := func(rows driver.Rows) (s string, err error) { return s, rows.Scan(&s) }
-	for s, err := range stream(ctx, l, sql, scan, args...) {
+	for s, err := range stream(ctx, l, l.queries.unbalanced, scan, append(restoreArgs(log, partition, below), ch.Named("accounts", accounts))...) {
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("balance %d accounts of %d/%d: %w", len(accounts), log, partition, err)
 		}
 		all = append(all, s)
 	}
