@@ -9,9 +9,9 @@ import (
 // TestChaos lets faults of chance happen to every process under load, and counts everything again.
 func TestChaos(t *testing.T) {
 	t.Parallel()
-	rounds, seed := *roundsFlag, dice(t)
+	rounds, perRound, seed := *roundsFlag, int64(2000), dice(t)
 	if rounds == 0 {
-		rounds = 5
+		rounds, perRound = 5, 200
 	}
 	w := newWorld(t, 6, 10, 22)
 	w.begin(t)
@@ -28,6 +28,7 @@ func TestChaos(t *testing.T) {
 	started := time.Now()
 	for n := 1; n <= rounds; n++ {
 		f.round(n)
+		l.total(t, int64(n)*perRound) // on a busy machine the load comes after
 	}
 	l.stop()
 	d.stop()
@@ -39,7 +40,4 @@ func TestChaos(t *testing.T) {
 	o := w.count(t, l)
 	w.verify(t)
 	fmt.Fprintf(t.Output(), "%d events were acknowledged, %d requests were sent again, %d differences\n", l.acked.Load(), l.tries.Load(), o.wrong)
-	if *roundsFlag >= 100 && l.acked.Load() < 200_000 {
-		t.Errorf("only %d events were acknowledged", l.acked.Load())
-	}
 }

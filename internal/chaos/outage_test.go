@@ -115,7 +115,12 @@ func (w *world) bounded(t *testing.T) {
 // reach waits until so many more events are acknowledged.
 func (l *load) reach(t *testing.T, more int64) {
 	t.Helper()
-	goal := l.acked.Load() + more
+	l.total(t, l.acked.Load()+more)
+}
+
+// total waits until so many events are acknowledged in all.
+func (l *load) total(t *testing.T, goal int64) {
+	t.Helper()
 	eventually(t, time.Minute, func() string {
 		if got := l.acked.Load(); got < goal {
 			return fmt.Sprintf("%d of %d events are acknowledged", got, goal)
