@@ -111,37 +111,43 @@ func (a *Audit) again(ctx context.Context, partitions []int32) error {
 
 // next checks the accounts after those that were checked last.
 func (a *Audit) next(ctx context.Context, partitions []int32) error {
-	if !slices.Contains(partitions, a.partition) {
-		a.partition, a.after = following(partitions, a.partition), ""
-	}
 	started := time.Now()
-	accounts, err := a.o.Ledger.Accounts(ctx, a.o.Log, a.partition, a.after, a.slice)
-	if err == nil {
-		err = a.check(ctx, a.partition, accounts)
-	}
-	took := time.Since(started)
-	tooSlow := errors.Is(context.Cause(ctx), errTooSlow)
-	if err != nil && (!tooSlow || a.slice > 1 || len(accounts) == 0) {
-		if tooSlow {
-			a.slice = max(a.slice/2, 1)
-		}
+	accounts, err := a.find(ctx, partitions)
+	if err != nil || len(accounts) == 0 {
 		return err
 	}
-	if err != nil {
+	err = a.check(ctx, a.partition, accounts)
+	took := time.Since(started)
+	switch tooSlow := errors.Is(context.Cause(ctx), errTooSlow); {
+	case err != nil && tooSlow && a.slice > 1:
+		a.slice /= 2
+		return err
+	case err != nil && !tooSlow:
+		return err
+	case err != nil:
 		err = fmt.Errorf("account %s is too large to be checked within %s, and passed over: %w", accounts[0], a.o.Timeout, err)
-	}
-	if len(accounts) == 0 {
-		a.partition, a.after = following(partitions, a.partition), ""
-	} else {
-		a.after = accounts[len(accounts)-1]
-	}
-	switch {
 	case took > auditSlow:
 		a.slice = max(a.slice/2, 1)
 	case took < auditFast:
 		a.slice = min(a.slice*2, auditSliceMax)
 	}
+	a.after = accounts[len(accounts)-1]
 	return err
+}
+
+// find returns the next accounts: of the partition that is being walked through, or of the first after it that has any.
+func (a *Audit) find(ctx context.Context, partitions []int32) (accounts []string, err error) {
+	if !slices.Contains(partitions, a.partition) {
+		a.partition, a.after = following(partitions, a.partition), ""
+	}
+	for range len(partitions) + 1 { // once more than there are: the first may be at its end
+		accounts, err = a.o.Ledger.Accounts(ctx, a.o.Log, a.partition, a.after, a.slice)
+		if err != nil || len(accounts) > 0 {
+			return accounts, err
+		}
+		a.partition, a.after = following(partitions, a.partition), ""
+	}
+	return nil, nil
 }
 
 // following returns the first partition after one, round and round. There must be one at least.

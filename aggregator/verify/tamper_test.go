@@ -16,7 +16,7 @@ import (
 
 // Whatever is done to whichever row, verify finds something, and nothing that it lists is about another row.
 func TestAnyDamageIsFound(t *testing.T) {
-	w := newWorld(t, 9, 300)
+	w := newWorld(t, 9, 150)
 	w.settleAll()
 	rapid.Check(t, func(rt *rapid.T) {
 		l := w.ledger.clone()
