@@ -88,7 +88,8 @@ func New(o Options) (*Aggregator, error) {
 	a := &Aggregator{
 		o: o, metrics: m, cache: cache, lock: lock, open: make(map[int32]*partition), status: newStatus(m),
 		starter: &starter{
-			dir: o.Dir, log: o.Log, of: o.Partitioner, source: o.Source, restorer: o.Ledger,
+			doubt: o.BackoffMax / 2,
+			dir:   o.Dir, log: o.Log, of: o.Partitioner, source: o.Source, restorer: o.Ledger,
 			options: storeOptions{cache: cache, log: o.Slog}, metrics: m, slog: o.Slog,
 			vacancies: newVacancies(o.RestoreDelay, o.Slog),
 		},

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"time"
 
 	"reckoner/internal/bus"
 	"reckoner/ledger"
@@ -37,6 +38,8 @@ type starter struct {
 	options  storeOptions
 	metrics  *metrics
 	slog     *slog.Logger
+	// doubt is how long a log is asked again that seems to end before the checkpoint; 0: not at all.
+	doubt time.Duration
 	// vacancies makes partitions without a state wait before they are restored; nil: they do not.
 	vacancies *vacancies
 }
@@ -63,12 +66,27 @@ func (s *starter) gather(ctx context.Context, number int32) (facts, error) {
 	if !have {
 		known = ledger.Checkpoint{Log: s.log.Number, Partition: number, Next: s.log.Start(number)}
 	}
-	first, next, err := s.source.Offsets(ctx, number)
+	first, next, err := s.reach(ctx, number, known.Next)
 	if err != nil {
 		return facts{}, fmt.Errorf("read the log's offsets: %w", err)
 	}
 	f := facts{known: known, first: first, next: next}
 	return f, s.held(ctx, known, f)
+}
+
+// reach asks what the log holds. An answer that ends before an offset is not believed at once: a broker that was frozen
+// while another took its place answers with what it had, until it learns of it.
+func (s *starter) reach(ctx context.Context, number int32, to int64) (first, next int64, err error) {
+	const attempts = 10
+	for range attempts {
+		if first, next, err = s.source.Offsets(ctx, number); err != nil || next >= to || s.doubt == 0 {
+			return first, next, err
+		}
+		if !sleep(ctx, s.doubt/attempts) {
+			return 0, 0, ctx.Err()
+		}
+	}
+	return s.source.Offsets(ctx, number)
 }
 
 // start opens one partition. Errors of the log or the ledger that may pass are returned as they are.

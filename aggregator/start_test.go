@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"reckoner"
 	"reckoner/internal/bus"
@@ -243,5 +244,33 @@ func TestCheckOfAnOpenState(t *testing.T) {
 	sc.log.first[testPartition] = 60
 	if err := sc.s.check(t.Context(), p); !errors.Is(err, ErrLedgerBehind) {
 		t.Errorf("error %v, want ErrLedgerBehind", err)
+	}
+}
+
+// forgetful is a log that answers with an old end some times before it tells the truth.
+type forgetful struct {
+	Source
+	lies int
+}
+
+func (f *forgetful) Offsets(ctx context.Context, partition int32) (first, next int64, err error) {
+	first, next, err = f.Source.Offsets(ctx, partition)
+	if f.lies > 0 {
+		f.lies--
+		return first, 0, err
+	}
+	return first, next, err
+}
+
+func TestALogThatSeemsShortIsAskedAgain(t *testing.T) {
+	sc := newScene(t)
+	sc.advance(sc.s, 40)
+	sc.s.source, sc.s.doubt = &forgetful{Source: sc.log, lies: 3}, 10*time.Millisecond
+	p, err := sc.s.start(t.Context(), testPartition)
+	must(t, err)
+	must(t, p.close())
+	sc.s.source = &forgetful{Source: sc.log, lies: 1 << 30}
+	if _, err := sc.s.start(t.Context(), testPartition); !errors.Is(err, ErrLogShort) {
+		t.Errorf("a log that is short for good: %v", err)
 	}
 }
