@@ -36,6 +36,7 @@ type oracle struct {
 
 // failed tells of the first differences of many.
 func (o *oracle) failed(format string, args ...any) {
+	o.t.Helper()
 	if o.wrong++; o.wrong <= 10 {
 		o.t.Errorf(format, args...)
 	}
