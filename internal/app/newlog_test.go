@@ -132,6 +132,9 @@ func (s *site) drain() {
 			s.t.Fatalf("%s of %s events are decided", s.query("SELECT count() FROM reckoner.usage_entries"), want)
 		}
 	}
+	if err := s.newLog(NewLogOptions{}); err == nil || !strings.Contains(err.Error(), "at work") {
+		s.t.Errorf("a new log beside an aggregator of the old one: %v", err)
+	}
 	stop()
 	if err := <-done; err != nil {
 		s.t.Fatal(err)
