@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"encoding/base64"
+	"net/http"
 	"strings"
 
 	"reckoner"
@@ -16,9 +17,10 @@ var (
 	errForbidden       = &reckoner.Error{Code: reckoner.Forbidden, Message: "not authorized"}
 )
 
-// authenticate returns the credential that an Authorization header proves. Nothing about a failure is told apart: not to
+// authenticate returns the credential that the Authorization header proves. Nothing about a failure is told apart: not to
 // the caller, and not by the time it takes.
-func authenticate(c *catalog.Catalog, header []string) (*catalog.Credential, error) {
+func authenticate(c *catalog.Catalog, h http.Header) (*catalog.Credential, error) {
+	header := h["Authorization"]
 	if len(header) != 1 {
 		return nil, errUnauthenticated
 	}
@@ -31,6 +33,22 @@ func authenticate(c *catalog.Catalog, header []string) (*catalog.Credential, err
 		return nil, errUnauthenticated
 	}
 	return credential, nil
+}
+
+// apiKey is the header in which the clients of the usages dialect send `id:secret`, in the spelling of http.Header.
+const apiKey = "Reb-Apikey"
+
+// authenticateKey is authenticate with another door: an API key. Of several that are given any that proves counts, the
+// key first.
+func authenticateKey(c *catalog.Catalog, h http.Header) (*catalog.Credential, error) {
+	if keys := h[apiKey]; len(keys) == 1 {
+		if id, secret, ok := strings.Cut(keys[0], ":"); ok {
+			if credential, ok := c.Authenticate(id, secret); ok {
+				return credential, nil
+			}
+		}
+	}
+	return authenticate(c, h)
 }
 
 // credentials splits `Basic base64(id:secret)` and `Bearer id:secret`. Only the first colon divides.

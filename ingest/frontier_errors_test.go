@@ -184,7 +184,7 @@ func TestAuthorizationHeaders(t *testing.T) {
 	}
 	r, _ := http.NewRequest(http.MethodPost, createPath, nil)
 	r.Header["Authorization"] = []string{"Bearer demo:se:cret", "Bearer nobody:x"}
-	if _, err := authenticate(w.catalog.Current(), r.Header["Authorization"]); err == nil {
+	if _, err := authenticate(w.catalog.Current(), r.Header); err == nil {
 		t.Error("two headers are taken for one")
 	}
 }

@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -78,7 +77,7 @@ func (f *frontier) transactions(c *call) error {
 		last := &rows[limit-1]
 		answer.NextPageToken = pageToken(ledger.TransactionCursor{UsageTime: last.UsageTime, Position: last.Position})
 	}
-	return f.answerJSON(c, answer)
+	return f.answerJSON(c, http.StatusOK, answer)
 }
 
 // debited answers with the net usage of an account's credits. It may have decimals, where a limit with decimals clipped.
@@ -93,7 +92,7 @@ func (f *frontier) debited(c *call) error {
 	if err != nil {
 		return unread(err)
 	}
-	return f.answerJSON(c, debitedJSON{balanceJSON{Amount: total.String(), Currency: "VC"}})
+	return f.answerJSON(c, http.StatusOK, debitedJSON{balanceJSON{Amount: total.String(), Currency: "VC"}})
 }
 
 // readTarget resolves whose ledger is read. Only the short route takes the account from the query.
@@ -126,17 +125,6 @@ func transactionOf(t *ledger.Transaction) transactionJSON {
 		out.Type, out.Amount, out.Source = "credit", t.Quantity.Neg().String(), "system.revert."+t.UsageSource
 	}
 	return out
-}
-
-func (f *frontier) answerJSON(c *call, v any) error {
-	var body bytes.Buffer
-	e := json.NewEncoder(&body)
-	e.SetEscapeHTML(false) // as proto JSON has it
-	if err := e.Encode(v); err != nil {
-		return fmt.Errorf("encode the answer: %w", err)
-	}
-	f.answer(c, http.StatusOK, bytes.TrimSuffix(body.Bytes(), []byte{'\n'}))
-	return nil
 }
 
 // unread tells a ledger that cannot be reached from one that fails.

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"errors"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -12,6 +13,15 @@ var (
 	errNoRoute  = errors.New("no such path")
 	errNoMethod = errors.New("no such method for the path")
 )
+
+// noMethodError is errNoMethod of a path, with the methods that it has.
+type noMethodError struct{ allow []string }
+
+func (e *noMethodError) Error() string {
+	return errNoMethod.Error() + ": it has " + strings.Join(e.allow, ", ")
+}
+
+func (e *noMethodError) Unwrap() error { return errNoMethod }
 
 // route is one operation of a dialect.
 type route struct {
@@ -28,6 +38,10 @@ type route struct {
 // dialect is a set of routes with one shape of errors.
 type dialect struct {
 	name string
+	// roots are what the dialect's paths begin with; a path that is no route is answered in its shape.
+	roots []string
+	// authenticate returns the credential that a request proves; nil: the Authorization header proves it.
+	authenticate func(*catalog.Catalog, http.Header) (*catalog.Credential, error)
 	// fail answers with an error. It never shows a cause, only what an Error says.
 	fail func(c *call, err error)
 }
@@ -44,24 +58,39 @@ func newRouter(routes []*route) router {
 }
 
 // find matches the escaped path, so that an escaped slash stays inside its segment. It never redirects and never
-// cleans: a request is for the path that it names.
-func (rt router) find(method, escapedPath string) (*route, params, error) {
+// cleans: a request is for the path that it names. Without a route it returns the dialect that the path is of, or nil.
+func (rt router) find(method, escapedPath string) (*route, params, *dialect, error) {
 	path := strings.Split(escapedPath, "/")
-	known := false
+	var known *dialect
+	var allow []string
 	for _, r := range rt.routes {
 		p, ok := match(r.segments, path)
 		if !ok {
 			continue
 		}
 		if r.method == method {
-			return r, p, nil
+			return r, p, r.dialect, nil
 		}
-		known = true
+		if known == nil {
+			known = r.dialect
+		}
+		allow = append(allow, r.method)
 	}
-	if known {
-		return nil, nil, errNoMethod
+	if known != nil {
+		return nil, nil, known, &noMethodError{allow}
 	}
-	return nil, nil, errNoRoute
+	return nil, nil, rt.dialectOf(escapedPath), errNoRoute
+}
+
+func (rt router) dialectOf(escapedPath string) *dialect {
+	for _, r := range rt.routes {
+		for _, root := range r.dialect.roots {
+			if escapedPath == root || strings.HasPrefix(escapedPath, root+"/") {
+				return r.dialect
+			}
+		}
+	}
+	return nil
 }
 
 func match(pattern, path []string) (params, bool) {

@@ -1,12 +1,15 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -98,7 +101,9 @@ func New(o Options) (*Server, error) {
 	}
 	f := newFrontier(s)
 	s.unknown = &f.dialect
-	s.routes = newRouter(f.routes())
+	s.routes = newRouter(slices.Concat(
+		f.routes(),
+	))
 	s.outcomes.observe(s.metrics, s.limits.WaitersMax)
 	return s, nil
 }
@@ -164,12 +169,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) serve(c *call) error {
-	rt, params, err := s.routes.find(c.r.Method, c.r.URL.EscapedPath())
+	rt, params, d, err := s.routes.find(c.r.Method, c.r.URL.EscapedPath())
+	if d != nil {
+		c.dialect = d
+	}
 	if err != nil {
 		return err
 	}
-	c.route, c.params, c.dialect = rt, params, rt.dialect
-	if c.credential, err = authenticate(c.catalog, c.r.Header["Authorization"]); err != nil {
+	c.route, c.params = rt, params
+	prove := d.authenticate
+	if prove == nil {
+		prove = authenticate
+	}
+	if c.credential, err = prove(c.catalog, c.r.Header); err != nil {
 		return err
 	}
 	if !c.credential.Allows(rt.scope) {
@@ -188,6 +200,18 @@ func (s *Server) fail(c *call, err error) {
 func (s *Server) answer(c *call, status int, body []byte) {
 	s.writeDeadline(c)
 	writeJSON(c.w, status, body)
+}
+
+// answerJSON writes v as JSON.
+func (s *Server) answerJSON(c *call, status int, v any) error {
+	var body bytes.Buffer
+	e := json.NewEncoder(&body)
+	e.SetEscapeHTML(false) // as proto JSON has it
+	if err := e.Encode(v); err != nil {
+		return fmt.Errorf("encode the answer: %w", err)
+	}
+	s.answer(c, status, bytes.TrimSuffix(body.Bytes(), []byte{'\n'}))
+	return nil
 }
 
 func (s *Server) writeDeadline(c *call) {
