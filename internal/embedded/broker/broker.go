@@ -49,7 +49,7 @@ type Broker struct {
 }
 
 // Open starts the cluster on what Dir holds, or on nothing. It returns an error that names the remedy when the
-// directory is in use or the port is taken.
+// directory is in use, the port is taken, or a log is damaged (*DamagedError).
 func Open(ctx context.Context, o Options) (*Broker, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -69,7 +69,11 @@ func Open(ctx context.Context, o Options) (*Broker, error) {
 		return nil, err
 	}
 	b := &Broker{dir: o.Dir, lock: lock, conns: newConnections()}
-	if err := b.start(o); err != nil {
+	err = checkLogs(o.Dir)
+	if err == nil {
+		err = b.start(o)
+	}
+	if err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
 	return b, nil
