@@ -57,7 +57,7 @@ func openAt(t *testing.T, dir string) (*Broker, *kgo.Client) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.Close() }) // a second one does nothing
-	c, err := kgo.NewClient(kgo.SeedBrokers(b.Addrs()...), kgo.MetadataMinAge(10*time.Millisecond))
+	c, err := kgo.NewClient(kgo.SeedBrokers(b.Addrs()...), kgo.DisableClientMetrics(), kgo.MetadataMinAge(10*time.Millisecond), kgo.ProducerBatchCompression(kgo.NoCompression()))
 	if err != nil {
 		t.Fatal(err)
 	}
