@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 )
@@ -54,37 +55,42 @@ func (c *Client) metadata(ctx context.Context, topics []string) (*kafka.Metadata
 	return res, nil
 }
 
-// EnsureTopics creates the topics that are missing and checks those that exist. A topic that differs is never changed:
-// all differences together are returned as a *TopicMismatchError.
-func (c *Client) EnsureTopics(ctx context.Context, specs []TopicSpec) error {
-	if err := c.create(ctx, specs); err != nil {
-		return err
-	}
-	differences, err := c.settled(ctx, specs)
-	if err != nil {
-		return err
-	}
-	if len(differences) > 0 {
-		return &TopicMismatchError{Differences: differences}
-	}
-	return nil
-}
+// topicsPatience bounds EnsureTopics. A controller that died has a successor within seconds, and each broker learns in
+// its own time of a topic that was just made.
+const topicsPatience = time.Minute
 
-// settled returns the differences once the brokers know the topics: each learns in its own time of one that was just
-// made, and says until then that there is none.
-func (c *Client) settled(ctx context.Context, specs []TopicSpec) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.opt.IOTimeout)
+// EnsureTopics creates the topics that are missing and checks those that exist, whoever made them. A topic that differs
+// is never changed: all differences together are returned as a *TopicMismatchError. What may pass, such as a controller
+// that just died, is tried again until ctx ends or a minute is over; what is told is then the last failure.
+func (c *Client) EnsureTopics(ctx context.Context, specs []TopicSpec) error {
+	ctx, cancel := context.WithTimeout(ctx, topicsPatience)
 	defer cancel()
+	started := time.Now()
+	var last error
 	for wait := newBackoff(); ; {
-		differences, err := c.differences(ctx, specs)
-		if err == nil || !Retryable(err) {
-			return differences, err
+		differences, err := c.ensure(ctx, specs)
+		switch {
+		case err == nil && len(differences) > 0:
+			return &TopicMismatchError{Differences: differences}
+		case err == nil || !Retryable(err):
+			return err
+		case ctx.Err() == nil || last == nil: // else it says no more than that the time is over
+			last = err
 		}
 		c.reset(err)
 		if sleep(ctx, wait.NextBackOff()) != nil {
-			return nil, err
+			return fmt.Errorf("tried for %s: %w", time.Since(started).Round(time.Second), last)
 		}
+		c.log.Warn("trying again to make the topics", "error", err)
 	}
+}
+
+// ensure tries once. A second try is safe: topics that were made, with or without an answer, are there by then.
+func (c *Client) ensure(ctx context.Context, specs []TopicSpec) (differences []string, err error) {
+	if err := c.create(ctx, specs); err != nil {
+		return nil, err
+	}
+	return c.differences(ctx, specs)
 }
 
 func (c *Client) create(ctx context.Context, specs []TopicSpec) error {
@@ -115,10 +121,22 @@ func (c *Client) create(ctx context.Context, specs []TopicSpec) error {
 	for _, t := range missing {
 		// Another process may have created it meanwhile; the check that follows judges what it made.
 		if err := res.Errors[t.Topic]; err != nil && !errors.Is(err, kafka.TopicAlreadyExists) {
-			return fmt.Errorf("create topic %s: %w", t.Topic, err)
+			return fmt.Errorf("create topic %s: %w%s", t.Topic, err, createRemedy(err))
 		}
 	}
 	return nil
+}
+
+// createRemedy says what to do about a refusal that stands.
+func createRemedy(err error) string {
+	switch {
+	case errors.Is(err, kafka.InvalidReplicationFactor):
+		return "; have as many brokers running, or lower kafka.replication_factor"
+	case errors.Is(err, kafka.TopicAuthorizationFailed), errors.Is(err, kafka.ClusterAuthorizationFailed):
+		return "; give this client the right to create topics, or have them created by who has it"
+	default:
+		return ""
+	}
 }
 
 func (c *Client) differences(ctx context.Context, specs []TopicSpec) ([]string, error) {

@@ -1,9 +1,12 @@
 package bus_test
 
 import (
+	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -37,6 +40,72 @@ func TestEnsureTopics(t *testing.T) {
 	}
 }
 
+// What goes wrong while topics are made and passes does not end the making; each topic is there once and right.
+func TestEnsureTopicsRidesOutWhatPasses(t *testing.T) {
+	for name, trouble := range map[string]func(t *testing.T, b *broker.Broker){
+		"the controller moved away":    func(_ *testing.T, b *broker.Broker) { b.FailCreateTopics(3) },
+		"the acknowledgement was lost": func(_ *testing.T, b *broker.Broker) { b.DropCreateTopicsAck(1) },
+		"the connection was cut": func(t *testing.T, b *broker.Broker) {
+			pause := b.PauseCreateTopics()
+			cut := make(chan struct{})
+			go func() {
+				defer close(cut)
+				for ctx := within(t); pause.Held() == 0 && ctx.Err() == nil; {
+					time.Sleep(time.Millisecond)
+				}
+				b.CutConnections()
+				pause.Resume()
+			}()
+			t.Cleanup(func() {
+				if <-cut; pause.Held() == 0 {
+					t.Error("no request was held")
+				}
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := brokertest.Start(t)
+			c := open(t, b)
+			trouble(t, b)
+			specs := bus.Topics(4, 0)
+			if err := c.EnsureTopics(within(t), specs); err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range specs {
+				if n, err := c.Partitions(within(t), s.Name); err != nil || n != s.Partitions {
+					t.Errorf("%s has %d partitions, %v", s.Name, n, err)
+				}
+			}
+		})
+	}
+}
+
+func TestEnsureTopicsOfSeveralMigrators(t *testing.T) {
+	b := brokertest.Open(t, broker.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", Brokers: 3})
+	b.FailCreateTopics(2)
+	var all sync.WaitGroup
+	for range 4 {
+		c := open(t, b)
+		all.Go(func() {
+			if err := c.EnsureTopics(within(t), bus.Topics(16, 3)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestEnsureTopicsGivesUp(t *testing.T) {
+	c, b := start(t, 1)
+	b.FailCreateTopics(-1)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	err := c.EnsureTopics(ctx, []bus.TopicSpec{{Name: "x", Partitions: 1}})
+	if err == nil || !strings.Contains(err.Error(), "topic x: [41] Not Controller") || !strings.Contains(err.Error(), "tried for ") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestEnsureTopicsReportsAllDifferences(t *testing.T) {
 	c, _ := start(t, 1)
 	if err := c.EnsureTopics(within(t), []bus.TopicSpec{{Name: bus.TopicEvents, Partitions: 3, Config: map[string]string{"retention.ms": "1000"}}}); err != nil {
@@ -66,7 +135,8 @@ func TestEnsureTopicsReportsAllDifferences(t *testing.T) {
 
 func TestImpossibleTopic(t *testing.T) {
 	c, _ := start(t, 1)
-	if err := c.EnsureTopics(within(t), []bus.TopicSpec{{Name: "x", Partitions: 1, Replication: 5}}); err == nil || !strings.Contains(err.Error(), "topic x") {
+	if err := c.EnsureTopics(within(t), []bus.TopicSpec{{Name: "x", Partitions: 1, Replication: 5}}); err == nil || bus.Retryable(err) ||
+		!strings.Contains(err.Error(), "topic x") || !strings.Contains(err.Error(), "kafka.replication_factor") {
 		t.Errorf("five copies on one broker: %v", err)
 	}
 }

@@ -12,26 +12,38 @@ import (
 // FailProduce refuses the next n produce requests, of any topic, with NOT_ENOUGH_REPLICAS: their records are not
 // stored. A negative n refuses them until the returned function is called; calling it is always allowed.
 func (b *Broker) FailProduce(n int) (heal func()) {
-	return b.fault(n, kerr.NotEnoughReplicas)
+	return b.fault(n, kmsg.Produce, kerr.NotEnoughReplicas)
 }
 
 // DropProduceAck stores the records of the next n produce requests and loses their acknowledgement: the client gets
 // REQUEST_TIMED_OUT, as Kafka answers when the replicas are slow. A client that tries again leaves a second copy in
 // the log. A negative n goes on until the returned function is called.
 func (b *Broker) DropProduceAck(n int) (heal func()) {
-	return b.fault(n, kerr.RequestTimedOut)
+	return b.fault(n, kmsg.Produce, kerr.RequestTimedOut)
 }
 
 // RefuseProduceTooLarge refuses the next n produce requests with MESSAGE_TOO_LARGE, for good.
 func (b *Broker) RefuseProduceTooLarge(n int) (heal func()) {
-	return b.fault(n, kerr.MessageTooLarge)
+	return b.fault(n, kmsg.Produce, kerr.MessageTooLarge)
 }
 
-func (b *Broker) fault(n int, err *kerr.Error) func() {
+// FailCreateTopics refuses the next n requests that create topics, with what a broker says that is no longer the
+// controller. A negative n refuses them until the returned function is called.
+func (b *Broker) FailCreateTopics(n int) (heal func()) {
+	return b.fault(n, kmsg.CreateTopics, kerr.NotController)
+}
+
+// DropCreateTopicsAck creates the topics of the next n requests, and answers that it timed out. A negative n goes on
+// until the returned function is called.
+func (b *Broker) DropCreateTopicsAck(n int) (heal func()) {
+	return b.fault(n, kmsg.CreateTopics, kerr.RequestTimedOut)
+}
+
+func (b *Broker) fault(n int, key kmsg.Key, err *kerr.Error) func() {
 	if n == 0 {
 		return func() {}
 	}
-	h := b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: err, Count: n})
+	h := b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{key}, Err: err, Count: n})
 	return h.Remove
 }
 
@@ -69,6 +81,9 @@ func (b *Broker) PauseProduce() *Pause { return b.conns.pause(kmsg.Produce.Int16
 
 // PauseFetch does the same to fetch requests.
 func (b *Broker) PauseFetch() *Pause { return b.conns.pause(kmsg.Fetch.Int16()) }
+
+// PauseCreateTopics does the same to requests that create topics.
+func (b *Broker) PauseCreateTopics() *Pause { return b.conns.pause(kmsg.CreateTopics.Int16()) }
 
 // CutConnections closes every client connection. The broker goes on and clients may connect again at once.
 func (b *Broker) CutConnections() { b.conns.cut() }
