@@ -23,6 +23,7 @@ import (
 type Ledger interface {
 	ledger.Writer
 	ledger.Restorer
+	ledger.Watcher
 }
 
 // Options are what an aggregator is made of. Everything is required unless it says otherwise.
@@ -46,8 +47,11 @@ type Options struct {
 	// RestoreDelay is how long a partition that comes without a local state waits for the process that has it to come
 	// back, before it is restored from the ledger; 0: not at all.
 	RestoreDelay time.Duration
-	Registerer   prometheus.Registerer
-	Slog         *slog.Logger
+	// WatchInterval is how often the ledger's checkpoints are held against the local states while nothing is flushed: a
+	// flush looks by itself; 0: only a flush does.
+	WatchInterval time.Duration
+	Registerer    prometheus.Registerer
+	Slog          *slog.Logger
 	// At is called before every step of the commit order, for crash tests; nil otherwise.
 	At func(step string)
 }
@@ -89,7 +93,7 @@ func New(o Options) (*Aggregator, error) {
 		o: o, metrics: m, cache: cache, lock: lock, open: make(map[int32]*partition), status: newStatus(m),
 		starter: &starter{
 			doubt: o.BackoffMax / 2,
-			dir:   o.Dir, log: o.Log, of: o.Partitioner, source: o.Source, restorer: o.Ledger,
+			dir:   o.Dir, log: o.Log, of: o.Partitioner, source: o.Source, restorer: o.Ledger, watcher: o.Ledger,
 			options: storeOptions{cache: cache, log: o.Slog}, metrics: m, slog: o.Slog,
 			vacancies: newVacancies(o.RestoreDelay, o.Slog),
 		},
@@ -223,8 +227,11 @@ func (a *Aggregator) partition(ctx context.Context, number int32) (*partition, e
 	if p != nil {
 		// Another process may have worked on it between two generations, and the ledger may have been exchanged: the
 		// start rule holds for a state that stayed open, too.
-		if err := a.starter.check(ctx, p); err == nil || !errors.Is(err, errNoState) {
-			return p, err
+		if err := a.starter.check(ctx, p); err == nil {
+			p.abandon() // it may have been stopped in mid-generation
+			return p, nil
+		} else if !errors.Is(err, errNoState) {
+			return nil, err
 		}
 		if err := a.releaseOne(number); err != nil {
 			return nil, err

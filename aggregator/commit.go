@@ -14,8 +14,9 @@ import (
 // commitOrder is what happens to decided batches, in this order and no other. Each step may be repeated; none may run
 // before the step above it is done. A crash between any two leaves the state behind the ledger, never ahead of it.
 type commitOrder struct {
-	// write makes the rows durable in the ledger. It retries until it can or ctx ends.
-	write func(ctx context.Context, rows *ledger.Batch) error
+	// write makes the rows durable in the ledger. It retries until it can or ctx ends. The ledger has to hold the
+	// checkpoints that the batches go on from; an exchangedError says that it does not, and no checkpoint was written.
+	write func(ctx context.Context, rows *ledger.Batch, from []ledger.Checkpoint) error
 	// bury copies undecodable records to the dead letter topic. It retries until it can or ctx ends.
 	bury func(ctx context.Context, dead []bus.Record) error
 	// answer tells those who wait. It is bounded in time and may fail: the outcome can be read in the ledger.
@@ -55,14 +56,16 @@ func (c *commitOrder) run(ctx context.Context, all []sealed) error {
 	var dead []bus.Record
 	var verdicts []reckoner.Verdict
 	next := make(map[int]int64, len(all))
+	from := make([]ledger.Checkpoint, 0, len(all))
 	for _, s := range all {
+		from = append(from, s.partition.settledAt())
 		s.batch.appendTo(&rows)
 		dead = append(dead, s.batch.dead...)
 		verdicts = append(verdicts, s.batch.verdicts...)
 		next[int(s.batch.checkpoint.Partition)] = s.batch.checkpoint.Next
 	}
 	c.at(stepWrite)
-	if err := c.write(ctx, &rows); err != nil {
+	if err := c.write(ctx, &rows, from); err != nil {
 		return fmt.Errorf("write %d entries, %d refusals: %w", len(rows.Entries), len(rows.Refusals), err)
 	}
 	c.at(stepBury)

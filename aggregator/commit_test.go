@@ -30,7 +30,7 @@ func (s *script) do(step string) error {
 
 func (s *script) order() *commitOrder {
 	return &commitOrder{
-		write: func(_ context.Context, rows *ledger.Batch) error {
+		write: func(_ context.Context, rows *ledger.Batch, _ []ledger.Checkpoint) error {
 			if len(rows.Checkpoints) == 0 {
 				s.t.Error("wrote rows without a checkpoint")
 			}
@@ -112,7 +112,7 @@ func TestCommitOrderCarriesEveryPartition(t *testing.T) {
 	var next map[int]int64
 	var dead []bus.Record
 	var answered int
-	o.write = func(_ context.Context, b *ledger.Batch) error { rows = *b; return nil }
+	o.write = func(_ context.Context, b *ledger.Batch, _ []ledger.Checkpoint) error { rows = *b; return nil }
 	o.bury = func(_ context.Context, d []bus.Record) error { dead = d; return nil }
 	o.answer = func(_ context.Context, v []reckoner.Verdict) { answered = len(v) }
 	o.report = func(_ context.Context, n map[int]int64) { next = n }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"reckoner/ledger"
 )
 
 // flusher is the one inserter of a process: it gathers what the partitions decided into one insert per table, one
@@ -16,7 +18,13 @@ type flusher struct {
 	now     func() time.Time
 	settled func(all []sealed, started time.Time) // told of every flush that went through
 	drain   time.Duration                         // bound of what is flushed after done
+	// watch holds the ledger against checkpoints that it has had, when nothing was flushed for the interval; 0: never.
+	watch    func(ctx context.Context, settled []ledger.Checkpoint) error
+	interval time.Duration
+	// stopped is told of a partition that must not be written on, and why.
+	stopped func(number int32, err error)
 
+	watched    time.Time // when the ledger was last looked at, by a flush or without one
 	mu         sync.Mutex
 	partitions []*partition
 }
@@ -59,6 +67,8 @@ func (f *flusher) run(ctx context.Context, done <-chan struct{}) error {
 		}
 		select {
 		case <-after(wait):
+		case <-after(f.unwatched()):
+			f.look(ctx)
 		case <-f.budget.changed:
 		case <-ctx.Done():
 			return nil
@@ -110,12 +120,58 @@ func (f *flusher) flush(ctx context.Context) error {
 			all = append(all, sealed{p, b})
 		}
 	}
-	if len(all) == 0 {
+	for len(all) > 0 {
+		err := f.order.run(ctx, all)
+		if exchanged, ok := errors.AsType[*exchangedError](err); ok {
+			f.fence(exchanged)
+			all = slices.DeleteFunc(all, func(s sealed) bool { return exchanged.partitions[s.partition.machine.number] != nil })
+			continue // the others' rows are written again, which changes nothing
+		}
+		if err != nil {
+			return err
+		}
+		f.watched = f.now()
+		f.settled(all, started)
 		return nil
 	}
-	if err := f.order.run(ctx, all); err != nil {
-		return err
-	}
-	f.settled(all, started)
 	return nil
+}
+
+// unwatched is how long the ledger need not be looked at; negative: for ever.
+func (f *flusher) unwatched() time.Duration {
+	if f.interval == 0 {
+		return -1
+	}
+	return max(f.interval-f.now().Sub(f.watched), 0)
+}
+
+// look holds the ledger against all that is settled. Nothing may be on its way.
+func (f *flusher) look(ctx context.Context) {
+	f.watched = f.now()
+	f.mu.Lock()
+	settled := make([]ledger.Checkpoint, 0, len(f.partitions))
+	for _, p := range f.partitions {
+		settled = append(settled, p.settledAt())
+	}
+	f.mu.Unlock()
+	if len(settled) == 0 {
+		return
+	}
+	if exchanged, ok := errors.AsType[*exchangedError](f.watch(ctx, settled)); ok {
+		f.fence(exchanged)
+	}
+}
+
+// fence takes partitions out of the flushes, for good: they join again when the start rule lets them.
+func (f *flusher) fence(e *exchangedError) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.partitions = slices.DeleteFunc(f.partitions, func(p *partition) bool {
+		err := e.partitions[p.machine.number]
+		if err != nil {
+			p.stop(err)
+			f.stopped(p.machine.number, err)
+		}
+		return err != nil
+	})
 }

@@ -57,7 +57,7 @@ func settleInMemory(p *partition) error {
 	return nil
 }
 
-func (pl *plant) write(ctx context.Context, rows *ledger.Batch) error {
+func (pl *plant) write(ctx context.Context, rows *ledger.Batch, _ []ledger.Checkpoint) error {
 	pl.mu.Lock()
 	pl.writes = append(pl.writes, time.Now())
 	block, fails := pl.block, pl.fails

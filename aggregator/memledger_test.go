@@ -107,6 +107,18 @@ func (m *memLedger) Checkpoint(_ context.Context, log uint32, partition int32) (
 	return c, ok && c.Log == log, nil
 }
 
+// Checkpoints implements ledger.Watcher.
+func (m *memLedger) Checkpoints(ctx context.Context, log uint32) (all []ledger.Checkpoint, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, c := range m.checkpoints {
+		if c.Log == log {
+			all = append(all, c)
+		}
+	}
+	return all, ctx.Err()
+}
+
 // Entries implements ledger.Restorer.
 func (m *memLedger) Entries(_ context.Context, log uint32, partition int32, offset int64) iter.Seq2[ledger.Entry, error] {
 	return yieldAll(m, m.entries, below(log, partition, offset))

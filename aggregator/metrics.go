@@ -16,6 +16,7 @@ type metrics struct {
 	offset     *prometheus.GaugeVec
 	lag        *prometheus.GaugeVec
 	assigned   prometheus.Gauge
+	stopped    prometheus.Gauge
 	retries    *prometheus.CounterVec
 	restored   *prometheus.CounterVec
 	unanswered prometheus.Counter
@@ -45,6 +46,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		assigned: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "reckoner_aggregator_assigned_partitions", Help: "Partitions that this process works on.",
 		}),
+		stopped: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "reckoner_aggregator_stopped_partitions", Help: "Partitions that stand still until a person acts; the log and /readyz say why.",
+		}),
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "reckoner_aggregator_retries_total", Help: "Attempts that failed and were made again, by what was attempted.",
 		}, []string{"step"}),
@@ -61,7 +65,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for _, o := range reckoner.Outcomes() {
 		m.events.WithLabelValues(o.String())
 	}
-	reg.MustRegister(m.events, m.batch, m.flush, m.offset, m.lag, m.assigned, m.retries, m.restored, m.unanswered, m.unreported)
+	reg.MustRegister(m.events, m.batch, m.flush, m.offset, m.lag, m.assigned, m.stopped, m.retries, m.restored, m.unanswered, m.unreported)
 	return m
 }
 

@@ -25,7 +25,7 @@ type partition struct {
 	settled ledger.Checkpoint
 	sealed  *batch // nil when none is on its way
 	pending *batch
-	torn    error // why the pending batch must never be written
+	torn    error // why nothing of it may be written until it is abandoned
 
 	totalChanged func(*ledger.Total) // of a replay that looks at every change; nil otherwise
 }
@@ -47,11 +47,16 @@ func (p *partition) next() int64 {
 	return p.pending.checkpoint.Next
 }
 
-// settledNext is the offset before which everything is part of the durable state.
-func (p *partition) settledNext() int64 {
+// settledAt is the checkpoint of the durable state. The ledger has had it.
+func (p *partition) settledAt() ledger.Checkpoint {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.settled.Next
+	return p.settled
+}
+
+// settledNext is the offset before which everything is part of the durable state.
+func (p *partition) settledNext() int64 {
+	return p.settledAt().Next
 }
 
 // decide decides records in order and adds them to the pending batch. An error stops at the record that it is about;
@@ -60,10 +65,10 @@ func (p *partition) settledNext() int64 {
 func (p *partition) decide(recs []Record) (t tally, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.torn != nil {
+		return t, p.torn
+	}
 	for i := range recs {
-		if p.torn != nil {
-			return t, p.torn
-		}
 		b, rec := p.pending, &recs[i]
 		if want := b.checkpoint.Next; rec.Offset != want {
 			return t, &GapError{Partition: p.machine.number, Want: want, Got: rec.Offset}
@@ -114,6 +119,14 @@ func (p *partition) settle() error {
 	p.sealed, p.settled = nil, b.checkpoint
 	p.pending.layer.below = p.store
 	return nil
+}
+
+// stop makes sure that nothing of the partition is written any more, and that deciding fails with err, until it is
+// abandoned. Nothing of it may be on its way.
+func (p *partition) stop(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sealed, p.torn = nil, err
 }
 
 // abandon forgets everything that is not settled: it will be decided again from the log.

@@ -28,6 +28,7 @@ func (a *Aggregator) newRound(g Generation) *round {
 	r := &round{Aggregator: a, generation: g, budget: b}
 	r.flusher = &flusher{
 		budget: b, now: time.Now, drain: a.o.DrainTimeout, settled: r.settled,
+		watch: r.watch, interval: a.o.WatchInterval, stopped: r.status.fail,
 		order: commitOrder{
 			write: r.write, bury: r.bury, answer: r.answer, settle: (*partition).settle, report: r.report, at: a.o.At,
 		},
@@ -107,12 +108,43 @@ func (r *round) consume(ctx context.Context, number int32, wait *backoff.Exponen
 }
 
 // write inserts until it can. The batch may be stored in part after a failure, or twice: its rows are keyed.
-func (r *round) write(ctx context.Context, rows *ledger.Batch) error {
+//
+// A ledger that came back after a failure may be another one, and so may any: it has to hold what the batch goes on
+// from. That is looked at last before the checkpoints, because only they can lie: other rows from the checkpoint on
+// count as half a batch until it says otherwise.
+func (r *round) write(ctx context.Context, rows *ledger.Batch, from []ledger.Checkpoint) error {
+	failed := false
 	return r.retry(ctx, "insert", func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, r.o.WriteTimeout)
 		defer cancel()
-		return r.o.Ledger.Write(ctx, rows)
-	}, ledger.Permanent)
+		if failed {
+			if err := r.starter.watch(ctx, from); err != nil {
+				return err
+			}
+		}
+		failed = true
+		if err := r.o.Ledger.Write(ctx, &ledger.Batch{Entries: rows.Entries, Refusals: rows.Refusals, Totals: rows.Totals}); err != nil {
+			return err
+		}
+		if err := r.starter.watch(ctx, from); err != nil {
+			return err
+		}
+		return r.o.Ledger.Write(ctx, &ledger.Batch{Checkpoints: rows.Checkpoints})
+	}, func(err error) bool {
+		_, exchanged := errors.AsType[*exchangedError](err)
+		return exchanged || ledger.Permanent(err)
+	})
+}
+
+// watch holds the ledger against what is settled while nothing is written.
+func (r *round) watch(ctx context.Context, settled []ledger.Checkpoint) error {
+	ctx, cancel := context.WithTimeout(ctx, r.o.WriteTimeout)
+	defer cancel()
+	err := r.starter.watch(ctx, settled)
+	if _, exchanged := errors.AsType[*exchangedError](err); err != nil && !exchanged && ctx.Err() == nil {
+		r.o.Slog.Warn("the ledger was not held against the local states", "error", err)
+	}
+	return err
 }
 
 // bury writes dead letters until it can. One that is too large for the topic goes without its contents, which stay in

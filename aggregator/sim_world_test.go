@@ -81,7 +81,7 @@ func (p *simProc) boot(fs *vfs.MemFS) {
 	s := p.sim
 	p.fs, p.open, p.crashAt, p.dying = fs, make(map[int32]*partition), "", nil
 	p.starter = &starter{
-		dir: "state", log: testLog(), of: bus.PartitionFor, source: s.log, restorer: s.ledger, metrics: testMetrics(), slog: quiet(),
+		dir: "state", log: testLog(), of: bus.PartitionFor, source: s.log, restorer: s.ledger, watcher: s.ledger, metrics: testMetrics(), slog: quiet(),
 		options: storeOptions{cache: s.cache, log: quiet(), fs: fs, memtable: 64 << 10},
 	}
 	p.flusher = &flusher{budget: newBudget(testLimits()), now: day, settled: func([]sealed, time.Time) {}, order: commitOrder{
@@ -116,7 +116,7 @@ func (p *simProc) settle(part *partition) error {
 }
 
 // write tries as the process does: again and again, until it works or the generation ends. Deciding goes on meanwhile.
-func (p *simProc) write(ctx context.Context, b *ledger.Batch) error {
+func (p *simProc) write(ctx context.Context, b *ledger.Batch, _ []ledger.Checkpoint) error {
 	for {
 		if p.sim.chance(2) {
 			p.work(simPartitions()[p.sim.rng.IntN(2)], 1+p.sim.rng.IntN(6))

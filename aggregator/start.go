@@ -35,6 +35,7 @@ type starter struct {
 	of       Partitioner
 	source   Source
 	restorer ledger.Restorer
+	watcher  ledger.Watcher
 	options  storeOptions
 	metrics  *metrics
 	slog     *slog.Logger
@@ -59,12 +60,9 @@ type facts struct {
 // gather asks the ledger and the log, and holds one against the other: when the log is not the one that was counted,
 // nothing else may be believed.
 func (s *starter) gather(ctx context.Context, number int32) (facts, error) {
-	known, have, err := s.restorer.Checkpoint(ctx, s.log.Number, number)
+	known, err := s.known(ctx, number)
 	if err != nil {
-		return facts{}, fmt.Errorf("read the checkpoint: %w", err)
-	}
-	if !have {
-		known = ledger.Checkpoint{Log: s.log.Number, Partition: number, Next: s.log.Start(number)}
+		return facts{}, err
 	}
 	first, next, err := s.reach(ctx, number, known.Next)
 	if err != nil {
@@ -72,6 +70,18 @@ func (s *starter) gather(ctx context.Context, number int32) (facts, error) {
 	}
 	f := facts{known: known, first: first, next: next}
 	return f, s.held(ctx, known, f)
+}
+
+// known is the ledger's checkpoint of a partition; at the log's start when there is none.
+func (s *starter) known(ctx context.Context, number int32) (ledger.Checkpoint, error) {
+	c, have, err := s.restorer.Checkpoint(ctx, s.log.Number, number)
+	if err != nil {
+		return c, fmt.Errorf("read the checkpoint: %w", err)
+	}
+	if !have {
+		c = ledger.Checkpoint{Log: s.log.Number, Partition: number, Next: s.log.Start(number)}
+	}
+	return c, nil
 }
 
 // reach asks what the log holds. An answer that ends before an offset is not believed at once: a broker that was frozen
@@ -136,15 +146,25 @@ func (s *starter) check(ctx context.Context, p *partition) error {
 // usable returns nil when the partition may go on from a local state, errNoState when the state must be restored from
 // the ledger, or why the partition must stop.
 func (s *starter) usable(ctx context.Context, c ledger.Checkpoint, f facts) error {
-	switch {
-	case c.Next > f.known.Next:
-		return fmt.Errorf("%w (state %d, ledger %d)", ErrLedgerBehind, c.Next, f.known.Next)
-	case c.Next < f.first:
+	if err := reached(c, f.known); err != nil {
+		return err
+	}
+	if c.Next < f.first {
 		return fmt.Errorf("%w: it is behind the log's begin (state %d, log from %d)", errNoState, c.Next, f.first)
-	case c.Next == f.known.Next && c != f.known:
-		return fmt.Errorf("%w (state %+v, ledger %+v)", ErrLedgerMismatch, c, f.known)
 	}
 	return s.held(ctx, c, f)
+}
+
+// reached returns nil when the ledger has all of a state. It may have more: another process may have gone on.
+func reached(c, known ledger.Checkpoint) error {
+	switch {
+	case c.Next > known.Next:
+		return fmt.Errorf("%w (state %d, ledger %d)", ErrLedgerBehind, c.Next, known.Next)
+	case c.Next == known.Next && c != known:
+		return fmt.Errorf("%w (state %+v, ledger %+v)", ErrLedgerMismatch, c, known)
+	default:
+		return nil
+	}
 }
 
 // held holds the log against a checkpoint: it must reach it, and the record before it must be the one that was

@@ -36,7 +36,7 @@ func newScene(t *testing.T) *scene {
 
 func (sc *scene) starter(dir string) *starter {
 	return &starter{
-		dir: dir, log: testLog(), of: bus.PartitionFor, source: sc.log, restorer: sc.ledger,
+		dir: dir, log: testLog(), of: bus.PartitionFor, source: sc.log, restorer: sc.ledger, watcher: sc.ledger,
 		options: testOptions(sc.t), metrics: testMetrics(), slog: quiet(),
 	}
 }

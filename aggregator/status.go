@@ -61,6 +61,7 @@ func (s *status) end() {
 	s.assigned = false
 	clear(s.partitions)
 	s.metrics.released()
+	s.metrics.stopped.Set(0)
 }
 
 // opened notes where a partition goes on.
@@ -86,11 +87,14 @@ func (s *status) fail(number int32, err error) {
 	s.update(number, func(p *PartitionStatus) { p.Err = err })
 }
 
+// failAll notes a failure that may pass. It hides none that does not.
 func (s *status) failAll(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.partitions {
-		p.Err = err
+		if !final(p.Err) {
+			p.Err = err
+		}
 	}
 }
 
@@ -103,4 +107,11 @@ func (s *status) update(number int32, change func(*PartitionStatus)) {
 	}
 	change(p)
 	s.metrics.position(p)
+	stopped := 0
+	for _, p := range s.partitions {
+		if final(p.Err) {
+			stopped++
+		}
+	}
+	s.metrics.stopped.Set(float64(stopped))
 }

@@ -45,6 +45,14 @@ type Restorer interface {
 	EarlierRefusals(ctx context.Context, l Log, partition int32) iter.Seq2[Refusal, error]
 }
 
+// Watcher tells how far the ledger is, cheaply enough to be asked with every flush.
+type Watcher interface {
+	// Checkpoints returns the newest checkpoint of every partition of a log that has one, in no particular order. On a
+	// cluster the answer may be older than what was acknowledged: who finds a checkpoint too old asks
+	// Restorer.Checkpoint before believing it.
+	Checkpoints(ctx context.Context, log uint32) ([]Checkpoint, error)
+}
+
 // Auditor gives what a verification compares beside the rows of Restorer.
 type Auditor interface {
 	// Totals yields every total whose last change stands in a partition of a log, each once, in no particular order.

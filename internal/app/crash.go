@@ -40,7 +40,8 @@ func (p *Process) stepped(l aggregator.Ledger) aggregator.Ledger {
 	return l
 }
 
-// steppedLedger writes a batch table by table, in the order that ledger.Writer promises, and announces its steps.
+// steppedLedger writes a batch table by table, in the order that ledger.Writer promises, and announces the steps that
+// have something to write.
 type steppedLedger struct {
 	aggregator.Ledger
 	at func(step string)
@@ -51,10 +52,14 @@ func (l *steppedLedger) Write(ctx context.Context, b *ledger.Batch) error {
 	if err := l.Ledger.Write(ctx, &ledger.Batch{Entries: b.Entries, Refusals: b.Refusals}); err != nil {
 		return err
 	}
-	l.at(stepTotals)
+	if len(b.Totals) > 0 {
+		l.at(stepTotals)
+	}
 	if err := l.Ledger.Write(ctx, &ledger.Batch{Totals: b.Totals}); err != nil {
 		return err
 	}
-	l.at(stepCheckpoints)
+	if len(b.Checkpoints) > 0 {
+		l.at(stepCheckpoints)
+	}
 	return l.Ledger.Write(ctx, &ledger.Batch{Checkpoints: b.Checkpoints})
 }

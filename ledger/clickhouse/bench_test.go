@@ -85,3 +85,22 @@ func BenchmarkRestore(b *testing.B) {
 	}
 	b.ReportMetric(float64(200_000*b.N)/b.Elapsed().Seconds(), "entries/s")
 }
+
+// BenchmarkCheckpoints is what a flush pays for looking whether the ledger is still the one that it wrote to.
+func BenchmarkCheckpoints(b *testing.B) {
+	l := openLedger(b)
+	for next := range int64(20) { // rows that are not merged yet
+		var batch ledger.Batch
+		for p := range int32(16) {
+			batch.Checkpoints = append(batch.Checkpoints, ledger.Checkpoint{Log: 1, Partition: p, Next: next + 1})
+		}
+		if err := l.Write(b.Context(), &batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		if all, err := l.Checkpoints(b.Context(), 1); err != nil || len(all) != 16 {
+			b.Fatal(len(all), err)
+		}
+	}
+}

@@ -33,6 +33,30 @@ func (l *Ledger) Checkpoint(ctx context.Context, log uint32, partition int32) (l
 	return c, true, nil
 }
 
+var _ ledger.Watcher = (*Ledger)(nil)
+
+// Checkpoints implements ledger.Watcher. It is one small query that waits for no replica.
+func (l *Ledger) Checkpoints(ctx context.Context, log uint32) (all []ledger.Checkpoint, err error) {
+	scan := func(rows driver.Rows) (ledger.Checkpoint, error) {
+		c := ledger.Checkpoint{Log: log}
+		var next uint64
+		err := rows.Scan(&c.Partition, &next, &c.Entries, &c.Refusals, &c.EntriesDigest, &c.RefusalsDigest, &c.Rules, &c.RecordHash)
+		c.Next = int64(next)
+		return c, err
+	}
+	sql, err := query("checkpoints")
+	if err != nil {
+		return nil, err
+	}
+	for c, err := range stream(ctx, l, sql, scan, ch.Named("log", log)) {
+		if err != nil {
+			return nil, fmt.Errorf("read the checkpoints of log %d: %w", log, err)
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
 // Entries implements ledger.Restorer. Rows are streamed: memory is bounded by a few blocks.
 func (l *Ledger) Entries(ctx context.Context, log uint32, partition int32, below int64) iter.Seq2[ledger.Entry, error] {
 	var row entryRow

@@ -151,6 +151,14 @@ func TestCheckpointIsTheGreatestWhoeverWroteLast(t *testing.T) {
 			t.Fatalf("after %+v: %+v, %t, %v", c, got, exists, err)
 		}
 	}
+	all, err := l.Checkpoints(t.Context(), 1)
+	slices.SortFunc(all, func(a, b ledger.Checkpoint) int { return cmp.Compare(a.Partition, b.Partition) })
+	if diff := gocmp.Diff([]ledger.Checkpoint{want, {Log: 1, Partition: 1, Next: 5}}, all); err != nil || diff != "" {
+		t.Errorf("all of a log: %v (-want +got)\n%s", err, diff)
+	}
+	if none, err := l.Checkpoints(t.Context(), 3); err != nil || none != nil {
+		t.Errorf("of a log without any: %+v, %v", none, err)
+	}
 }
 
 // A restore that is given up in the middle, or whose context ends, frees its connection.
