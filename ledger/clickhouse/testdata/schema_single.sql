@@ -243,6 +243,23 @@ GROUP BY account_id, period_start;
 -- 0003_log_starts
 ALTER TABLE logs ADD COLUMN IF NOT EXISTS `starts` Array(Int64);
 
+-- 0004_lookups
+ALTER TABLE entries ADD INDEX IF NOT EXISTS event_id_bloom event_id TYPE bloom_filter(0.001) GRANULARITY 1;
+
+ALTER TABLE entries ADD INDEX IF NOT EXISTS usage_id_bloom usage_id TYPE bloom_filter(0.001) GRANULARITY 1;
+
+ALTER TABLE entries ADD INDEX IF NOT EXISTS subscription_id_bloom subscription_id TYPE bloom_filter(0.01) GRANULARITY 1;
+
+ALTER TABLE refusals ADD INDEX IF NOT EXISTS event_id_bloom event_id TYPE bloom_filter(0.001) GRANULARITY 1;
+
+ALTER TABLE entries MATERIALIZE INDEX IF EXISTS event_id_bloom;
+
+ALTER TABLE entries MATERIALIZE INDEX IF EXISTS usage_id_bloom;
+
+ALTER TABLE entries MATERIALIZE INDEX IF EXISTS subscription_id_bloom;
+
+ALTER TABLE refusals MATERIALIZE INDEX IF EXISTS event_id_bloom;
+
 -- create_database
 CREATE DATABASE IF NOT EXISTS `reckoner`;
 
