@@ -50,7 +50,7 @@ func (cr *Credential) MayUse(orgID string) bool {
 func (c *Catalog) Authenticate(id, secret string) (*Credential, bool) {
 	given := sha256.Sum256([]byte(secret))
 	var want [sha256.Size]byte // of an unknown id: a hash that no one knows a secret for
-	cr, known := c.credentials[id]
+	cr, known := c.Credential(id)
 	if known {
 		want = cr.SecretHash
 	}

@@ -11,36 +11,55 @@ import (
 type decoder struct {
 	problems
 	draft
-	at     list       // the list being read
-	index  int        // of the entity being read
-	sub    []string   // the way from the entity to what is being read: keys, and indexes in brackets
-	begun  [lists]int // the line where each list began; 0: not yet
-	decode [lists]func(*node)
+	at    Kind       // the list being read
+	index int        // of the entity being read
+	sub   []string   // the way from the entity to what is being read: keys, and indexes in brackets
+	begun [kinds]int // the line where each list began; 0: not yet
 
-	left int // entities that there may still be
+	left    int      // entities that there may still be
+	present *Catalog // whose credentials lend their hashes to those that come without; nil: none
+	keeps   Entity   // the one that does; nil: none
+	alone   bool     // one entity is read, not a document: paths begin within it
 }
 
 func newDecoder(file string) *decoder {
-	d := &decoder{problems: problems{file: file}, left: maxEntities}
-	d.decode = [lists]func(*node){
-		organizationList: d.organization, projectList: d.project, accountList: d.account, meterList: d.meter,
-		planList: d.plan, subscriptionList: d.subscription, installationList: d.installation,
-		credentialList: d.credential,
+	return &decoder{problems: problems{file: file}, left: maxEntities}
+}
+
+// decode reads an entity of the kind of the list that is being read.
+func (d *decoder) decode(n *node) {
+	switch d.at {
+	case OrganizationKind:
+		d.organization(n)
+	case ProjectKind:
+		d.project(n)
+	case AccountKind:
+		d.account(n)
+	case MeterKind:
+		d.meter(n)
+	case PlanKind:
+		d.plan(n)
+	case SubscriptionKind:
+		d.subscription(n)
+	case InstallationKind:
+		d.installation(n)
+	case CredentialKind:
+		d.credential(n)
+	case kinds:
 	}
-	return d
 }
 
 func (d *decoder) list(name string, line int) bool {
-	i := slices.Index(listNames[:], name)
+	i := slices.Index(plurals[:], name)
 	switch {
 	case i < 0:
-		d.add(line, "", unknownKey(name, listNames[:]))
+		d.add(line, "", unknownKey(name, plurals[:]))
 		return false
 	case d.begun[i] > 0:
 		d.add(line, name, fmt.Sprintf("the key is repeated: it is at line %d too", d.begun[i]))
 		return false
 	}
-	d.at, d.index, d.begun[i] = list(i), 0, line
+	d.at, d.index, d.begun[i] = Kind(i), 0, line
 	return true
 }
 
@@ -50,12 +69,12 @@ const maxEntities = 4_000_000
 func (d *decoder) item(n node) {
 	if d.left--; d.left < 0 {
 		if d.left == -1 {
-			d.must(n.line, listNames[d.at], fmt.Sprintf("more than the %d entities that a catalog may have", maxEntities))
+			d.must(n.line, plurals[d.at], fmt.Sprintf("more than the %d entities that a catalog may have", maxEntities))
 		}
 		return
 	}
 	d.lines[d.at] = append(d.lines[d.at], int32(max(n.line, 0)))
-	d.decode[d.at](&n)
+	d.decode(&n)
 	d.index++
 }
 
@@ -64,8 +83,16 @@ func (d *decoder) wrong(line int, path, message string) { d.add(line, path, mess
 // fault records that what is being read is wrong.
 func (d *decoder) fault(line int, format string, args ...any) {
 	if !d.full() {
-		d.must(line, entityPath(d.at, d.index, d.path()), fmt.Sprintf(format, args...))
+		d.must(line, d.where(d.path()), fmt.Sprintf(format, args...))
 	}
+}
+
+// where is the path of something in the entity being read.
+func (d *decoder) where(sub string) string {
+	if d.alone {
+		return sub
+	}
+	return entityPath(d.at, d.index, sub)
 }
 
 // path is the way from the entity to what is being read, as in resources[2].from.
@@ -76,8 +103,8 @@ func (d *decoder) path() string {
 	return strings.ReplaceAll(strings.Join(d.sub, "."), ".[", "[")
 }
 
-func entityPath(at list, index int, sub string) string {
-	path := listNames[at] + "[" + strconv.Itoa(index) + "]"
+func entityPath(at Kind, index int, sub string) string {
+	path := plurals[at] + "[" + strconv.Itoa(index) + "]"
 	if sub == "" {
 		return path
 	}
@@ -151,13 +178,13 @@ func (d *decoder) elements(f *field, each func(n *node)) {
 }
 
 // refer returns the id in f, and remembers to look it up in the list.
-func (d *decoder) refer(to list, f *field) string {
+func (d *decoder) refer(to Kind, f *field) string {
 	id := d.id(f)
 	d.remember(to, id, f.line)
 	return id
 }
 
-func (d *decoder) remember(to list, id string, line int) {
+func (d *decoder) remember(to Kind, id string, line int) {
 	if id == "" {
 		return // a fault already
 	}

@@ -11,7 +11,7 @@ import (
 // added too, so that its place in the list is its index, and a reference to it is no further fault.
 
 func (d *decoder) organization(n *node) {
-	var o Organization
+	o := new(Organization)
 	d.object(n, []string{"id", "name"}, func(f *field) {
 		switch f.key {
 		case "id":
@@ -25,7 +25,7 @@ func (d *decoder) organization(n *node) {
 }
 
 func (d *decoder) project(n *node) {
-	var p Project
+	p := new(Project)
 	d.object(n, []string{"id", "name", "organization"}, func(f *field) {
 		switch f.key {
 		case "id":
@@ -33,7 +33,7 @@ func (d *decoder) project(n *node) {
 		case "name":
 			p.Name = d.text(f)
 		case "organization":
-			p.OrganizationID = d.refer(organizationList, f)
+			p.OrganizationID = d.refer(OrganizationKind, f)
 		}
 	})
 	d.projects = append(d.projects, p)
@@ -42,7 +42,7 @@ func (d *decoder) project(n *node) {
 }
 
 func (d *decoder) account(n *node) {
-	var a Account
+	a := new(Account)
 	keys := []string{"id", "organization", "state", "created_at", "default_subscription"}
 	d.object(n, keys, func(f *field) {
 		switch f.key {
@@ -51,13 +51,13 @@ func (d *decoder) account(n *node) {
 				d.fault(f.line, "%q is not a UUID", clip(a.ID))
 			}
 		case "organization":
-			a.OrganizationID = d.refer(organizationList, f)
+			a.OrganizationID = d.refer(OrganizationKind, f)
 		case "state":
 			a.State = State(d.choice(f, stateNames[:]...))
 		case "created_at":
 			a.CreatedAt = d.time(f)
 		case "default_subscription":
-			a.DefaultSubscription = d.refer(subscriptionList, f)
+			a.DefaultSubscription = d.refer(SubscriptionKind, f)
 		}
 	})
 	d.accounts = append(d.accounts, a)
@@ -66,7 +66,7 @@ func (d *decoder) account(n *node) {
 }
 
 func (d *decoder) credential(n *node) {
-	var cr Credential
+	cr := new(Credential)
 	hashed := false
 	keys := []string{"id", "secret_sha256", "scopes", "organizations"}
 	ok := d.object(n, keys, func(f *field) {
@@ -77,18 +77,30 @@ func (d *decoder) credential(n *node) {
 			}
 		case "secret_sha256":
 			hashed = true
-			d.hash(f, &cr)
+			d.hash(f, cr)
 		case "scopes":
-			d.elements(f, func(n *node) { d.scope(n, &cr) })
+			d.elements(f, func(n *node) { d.scope(n, cr) })
 		case "organizations":
-			d.elements(f, func(n *node) { d.organizationOf(n, &cr) })
+			d.elements(f, func(n *node) { d.organizationOf(n, cr) })
 		}
 	})
 	d.credentials = append(d.credentials, cr)
-	if ok && !hashed {
+	if ok && !hashed && !d.kept(cr) {
 		d.fault(n.line, "secret_sha256 is missing: the SHA-256 of the secret, in hex")
 	}
 	d.want(n, "id", cr.ID)
+}
+
+// kept gives a credential the hash of the present one.
+func (d *decoder) kept(cr *Credential) bool {
+	is, ok := d.keeps.(*Credential)
+	if d.present != nil {
+		is, ok = d.present.Credential(cr.ID)
+	}
+	if ok {
+		cr.SecretHash = is.SecretHash
+	}
+	return ok
 }
 
 func (d *decoder) hash(f *field, cr *Credential) {
@@ -118,5 +130,5 @@ func (d *decoder) organizationOf(n *node, cr *Credential) {
 		cr.Organizations = append(cr.Organizations, everyOrganization)
 		return
 	}
-	cr.Organizations = append(cr.Organizations, d.refer(organizationList, f))
+	cr.Organizations = append(cr.Organizations, d.refer(OrganizationKind, f))
 }

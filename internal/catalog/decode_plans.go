@@ -10,7 +10,7 @@ import (
 )
 
 func (d *decoder) meter(n *node) {
-	m := Meter{Meter: reckoner.Meter{Unit: "units", Type: reckoner.Interval}}
+	m := &Meter{Meter: reckoner.Meter{Unit: "units", Type: reckoner.Interval}}
 	d.object(n, []string{"name", "unit", "type", "match", "priority"}, func(f *field) {
 		switch f.key {
 		case "name":
@@ -50,6 +50,9 @@ func (d *decoder) metadata(f *field) []reckoner.Label {
 		d.fault(f.line, "want an object, as in {region: eu}")
 		return nil
 	}
+	if len(f.value.fields) == 0 {
+		return nil
+	}
 	labels := make([]reckoner.Label, 0, len(f.value.fields))
 	for _, kv := range f.value.fields {
 		v := &kv.value
@@ -74,7 +77,7 @@ func (d *decoder) metadata(f *field) []reckoner.Label {
 }
 
 func (d *decoder) plan(n *node) {
-	var p Plan
+	p := new(Plan)
 	d.object(n, []string{"id", "name", "prices", "discounts"}, func(f *field) {
 		switch f.key {
 		case "id":
@@ -82,9 +85,9 @@ func (d *decoder) plan(n *node) {
 		case "name":
 			p.Name = d.text(f)
 		case "prices":
-			d.elements(f, func(n *node) { d.price(n, &p) })
+			d.elements(f, func(n *node) { d.price(n, p) })
 		case "discounts":
-			d.elements(f, func(n *node) { d.discount(n, &p) })
+			d.elements(f, func(n *node) { d.discount(n, p) })
 		}
 	})
 	if p.Name == "" {
@@ -100,7 +103,7 @@ func (d *decoder) price(n *node, p *Plan) {
 		switch f.key {
 		case "meter":
 			price.Meter = d.text(f)
-			d.remember(meterList, price.Meter, f.line)
+			d.remember(MeterKind, price.Meter, f.line)
 		case "unit_price":
 			price.UnitPrice = d.money(f)
 		case "included":
@@ -136,18 +139,18 @@ func (d *decoder) discount(n *node, p *Plan) {
 }
 
 func (d *decoder) subscription(n *node) {
-	var s Subscription
+	s := new(Subscription)
 	d.object(n, []string{"id", "account", "plan", "meter", "limit", "period"}, func(f *field) {
 		switch f.key {
 		case "id":
 			s.ID = d.id(f)
 		case "account":
-			s.AccountID = d.refer(accountList, f)
+			s.AccountID = d.refer(AccountKind, f)
 		case "plan":
-			s.Plan = d.refer(planList, f)
+			s.Plan = d.refer(PlanKind, f)
 		case "meter":
 			s.Meter = d.text(f)
-			d.remember(meterList, s.Meter, f.line)
+			d.remember(MeterKind, s.Meter, f.line)
 		case "limit":
 			q := d.quantity(f)
 			s.Limit = &q
@@ -174,7 +177,7 @@ func (d *decoder) cycle(f *field) reckoner.Cycle {
 }
 
 func (d *decoder) installation(n *node) {
-	in := Installation{Target: Targets()[0]}
+	in := &Installation{Target: Targets()[0]}
 	keys := []string{"id", "target", "account", "base_url", "token_env", "token_file", "day_ends_at", "resources"}
 	ok := d.object(n, keys, func(f *field) {
 		switch f.key {
@@ -183,7 +186,7 @@ func (d *decoder) installation(n *node) {
 		case "target":
 			in.Target = Targets()[d.choice(f, Targets()...)]
 		case "account":
-			in.AccountID = d.refer(accountList, f)
+			in.AccountID = d.refer(AccountKind, f)
 		case "base_url":
 			in.BaseURL = d.checked(f, baseURL)
 		case "token_env":
@@ -196,7 +199,7 @@ func (d *decoder) installation(n *node) {
 				return err
 			})
 		case "resources":
-			d.elements(f, func(n *node) { d.resource(n, &in) })
+			d.elements(f, func(n *node) { d.resource(n, in) })
 		}
 	})
 	d.installations = append(d.installations, in)
@@ -227,7 +230,7 @@ func (d *decoder) resource(n *node, in *Installation) {
 	if !d.object(n, []string{"subscription", "resource_id", "from", "to"}, func(f *field) {
 		switch f.key {
 		case "subscription":
-			r.SubscriptionID = d.refer(subscriptionList, f)
+			r.SubscriptionID = d.refer(SubscriptionKind, f)
 		case "resource_id":
 			r.ResourceID = d.text(f)
 		case "from":

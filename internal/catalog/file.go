@@ -65,8 +65,8 @@ func Open(path string, opts Options, log *slog.Logger) (*File, error) {
 		return nil, fmt.Errorf("the catalog is not valid:\n%w", err)
 	}
 	f.use(c)
-	f.log.Info("catalog in force", "file", path, "accounts", c.counts.Accounts, "organizations", c.counts.Organizations,
-		"meters", c.counts.Meters, "subscriptions", c.counts.Subscriptions)
+	f.log.Info("catalog in force", "file", path, "accounts", c.Count(AccountKind), "organizations", c.Count(OrganizationKind),
+		"meters", c.Count(MeterKind), "subscriptions", c.Count(SubscriptionKind))
 	return f, nil
 }
 
@@ -147,7 +147,7 @@ func (f *File) Reload() bool {
 		return false
 	}
 	f.use(c)
-	f.log.Info("catalog changed", "file", f.path, "accounts", c.counts.Accounts, "meters", c.counts.Meters)
+	f.log.Info("catalog changed", "file", f.path, "accounts", c.Count(AccountKind), "meters", c.Count(MeterKind))
 	if f.opts.OnChange != nil {
 		f.opts.OnChange(c)
 	}
@@ -169,7 +169,7 @@ func (f *File) parse(data []byte) (*Catalog, error) {
 
 func (f *File) use(c *Catalog) {
 	f.current.Store(c)
-	f.metrics.accepted(c.counts)
+	f.metrics.accepted(c)
 }
 
 func (f *File) reject(err error) {

@@ -14,20 +14,28 @@ const (
 	featureMeter = "feature"
 )
 
-func builtinMeters() []Meter {
-	return []Meter{
-		{Meter: reckoner.Meter{Name: creditMeter, Unit: "credits", Type: reckoner.Interval}},
-		{Meter: reckoner.Meter{Name: featureMeter, Unit: "units", Type: reckoner.Interval}},
+// builtin returns the built-in meter of that name.
+func builtin(name string) (reckoner.Meter, bool) {
+	switch name {
+	case creditMeter:
+		return reckoner.Meter{Name: creditMeter, Unit: "credits", Type: reckoner.Interval}, true
+	case featureMeter:
+		return reckoner.Meter{Name: featureMeter, Unit: "units", Type: reckoner.Interval}, true
+	default:
+		return reckoner.Meter{}, false
 	}
 }
 
 // Meter returns the meter with that name, a built-in one included.
 func (c *Catalog) Meter(name string) (reckoner.Meter, bool) {
-	m, ok := c.meters[name]
-	if !ok {
-		return reckoner.Meter{}, false
+	return c.meter(name)
+}
+
+func (t *tables) meter(name string) (reckoner.Meter, bool) {
+	if r := t.row(MeterKind, name); r != nil {
+		return r.entity.(*Meter).Meter, true
 	}
-	return m.Meter, true
+	return builtin(name)
 }
 
 // MatchMeter returns the meter that a usage of the Frontier dialect counts for: of the meters whose match agrees with it
@@ -42,10 +50,12 @@ func (c *Catalog) MatchMeter(typ, source string, metadata []reckoner.Label) reck
 			return m.Meter
 		}
 	}
+	name := featureMeter
 	if typ == creditMeter {
-		return c.credit
+		name = creditMeter
 	}
-	return c.feature
+	m, _ := c.meter(name)
+	return m
 }
 
 func (m *Match) fits(typ, source string, metadata []reckoner.Label) bool {

@@ -34,16 +34,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
-func (m *metrics) accepted(c Counts) {
+func (m *metrics) accepted(c *Catalog) {
 	m.loads.WithLabelValues("good").Inc()
 	m.stale.Set(0)
 	m.loadedAt.SetToCurrentTime()
-	for kind, n := range [lists]int{
-		organizationList: c.Organizations, projectList: c.Projects, accountList: c.Accounts, meterList: c.Meters,
-		planList: c.Plans, subscriptionList: c.Subscriptions, installationList: c.Installations,
-		credentialList: c.Credentials,
-	} {
-		m.entities.WithLabelValues(singular[kind]).Set(float64(n))
+	for _, kind := range Kinds() {
+		m.entities.WithLabelValues(kind.String()).Set(float64(c.Count(kind)))
 	}
 }
 

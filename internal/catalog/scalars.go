@@ -94,6 +94,9 @@ func (d *decoder) money(f *field) decimal.Decimal {
 	if err != nil {
 		d.fault(f.line, "%v", err)
 	}
+	if m.IsZero() && m.Exponent() == 0 {
+		return decimal.Decimal{} // what is left out
+	}
 	return m
 }
 

@@ -1,0 +1,110 @@
+package catalog
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Record is one record of the topic `catalog`.
+type Record struct {
+	Offset     int64
+	Key, Value []byte
+	Time       time.Time // when it was written, for people
+}
+
+// Machine is the catalog as of a position of the topic. It is a function of the records before that position and of nothing
+// else: no clock, no setting, no order in which they arrived. So all who read the topic agree, whenever they began and in
+// whatever batches they read. It is for one goroutine; its snapshots are for all.
+type Machine struct {
+	tables
+	next   int64
+	recent recent
+}
+
+// NewMachine returns the empty catalog, before the first record.
+func NewMachine() *Machine { return &Machine{tables: newTables()} }
+
+// Next is the offset of the record that Apply must get next.
+func (m *Machine) Next() int64 { return m.next }
+
+// Apply decides the next record. An error says that it cannot go on, and that nothing was changed: the record is not the
+// next one, or it names rules that this program does not know (*RulesError).
+func (m *Machine) Apply(r Record) (Decision, error) {
+	if r.Offset != m.next {
+		return Decision{}, fmt.Errorf("the catalog was read up to offset %d and goes on at %d: the topic must be neither compacted nor written in transactions, and keep all that was ever written",
+			m.next, r.Offset)
+	}
+	ch, faults, err := decodeChange(r.Key, r.Value)
+	if unknown, ok := errors.AsType[*RulesError](err); ok {
+		unknown.Offset = r.Offset
+		return Decision{}, unknown
+	}
+	m.next++
+	d := Decision{Change: ch.ID, Ref: ch.Ref()}
+	switch copied := m.recent.add(r.Offset, ch.ID, err == nil); {
+	case err != nil:
+		d.Change, d.Result = "", Undecodable
+		d.Faults = []Fault{{Result: Undecodable, Message: err.Error()}}
+		return d, nil
+	case copied:
+		d.Result = Copy
+		d.Faults = []Fault{{Result: Copy, Message: "the same change stands in the log before"}}
+		return d, nil
+	}
+	if len(faults) == 0 {
+		faults = m.judge(&ch)
+	}
+	if len(faults) > 0 {
+		d.Result, d.Faults = faults[0].Result, faults
+		return d, nil
+	}
+	d.Version = Version(r.Offset) + 1
+	m.carryOut(&ch, d.Version, r.Time)
+	return d, nil
+}
+
+// carryOut makes a change that nothing is wrong with.
+func (m *Machine) carryOut(ch *Change, v Version, at time.Time) {
+	r := &row{entity: ch.Entity, made: uint64(v)}
+	if !at.IsZero() {
+		r.at = at.UnixMilli()
+	}
+	if ch.Entity == nil {
+		r.entity = &tombstone{ch.Kind, ch.Key}
+		m.remove(ch.Kind, ch.Key)
+	} else {
+		m.intern(ch.Entity)
+		m.put(r)
+	}
+	m.record(r)
+}
+
+// Snapshot returns the catalog as it is now. It costs the same whatever the catalog holds.
+func (m *Machine) Snapshot() *Catalog {
+	return &Catalog{tables: m.copy(), position: Version(m.next)}
+}
+
+// Digest is a digest of everything that a later decision can depend on: two readers of one log have the same one at the
+// same position.
+func (m *Machine) Digest() [sha256.Size]byte {
+	h := sha256.New()
+	b := binary.BigEndian.AppendUint64(nil, uint64(m.next))
+	add := func(r *row, e Entity) {
+		b = binary.BigEndian.AppendUint64(b, r.made)
+		b = binary.BigEndian.AppendUint64(b, uint64(r.at))
+		if e != nil {
+			b = appendEntity(b, e, true)
+		}
+		_, _ = h.Write(append(b, 0))
+		b = b[:0]
+	}
+	for _, rows := range m.rows {
+		rows.Scan(func(_ string, r *row) bool { add(r, r.entity); return true })
+	}
+	m.deleted.Scan(func(key string, r *row) bool { b = append(b, key...); add(r, nil); return true })
+	_, _ = h.Write(m.recent.digest(m.next))
+	return [sha256.Size]byte(h.Sum(nil))
+}
