@@ -118,7 +118,7 @@ func TestClusterStatementsParse(t *testing.T) {
 // The tables say themselves that an insert is on disk before it is acknowledged and that nothing is deduplicated.
 func TestTablesAreDurableAndNeverDeduplicateInserts(t *testing.T) {
 	l := openLedger(t)
-	for _, name := range []string{"entries", "refusals", "totals", "checkpoints", "logs", "schema_migrations"} {
+	for _, name := range []string{"entries", "refusals", "totals", "checkpoints", "logs", "schema_migrations", "catalog"} {
 		engine := scalar[string](t, l, fmt.Sprintf(
 			"SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = '%s'", name))
 		for _, want := range []string{"fsync_after_insert = 1", "fsync_part_directory = 1", "non_replicated_deduplication_window = 0"} {

@@ -58,6 +58,8 @@ var (
 	_ ledger.Auditor  = (*Ledger)(nil)
 	_ ledger.Balancer = (*Ledger)(nil)
 	_ ledger.Reader   = (*Ledger)(nil)
+
+	_ ledger.CatalogMirror = (*Ledger)(nil)
 )
 
 // Open prepares a ledger. It does not connect: Ping does. No error of this package repeats the URL's secrets.

@@ -17,6 +17,7 @@ type queries struct {
 	earlierEntries, earlierRefusals                                string
 	logs, logRegister, transactions, usageSources, debited         string
 	strays, accountsOfEntries, accountsOfTotals, unbalanced        string
+	insertCatalog, catalogVersion                                  string
 }
 
 func loadQueries() (queries, error) {
@@ -44,6 +45,8 @@ func loadQueries() (queries, error) {
 		"accounts_of_entries": &q.accountsOfEntries,
 		"accounts_of_totals":  &q.accountsOfTotals,
 		"unbalanced":          &q.unbalanced,
+		"insert_catalog":      &q.insertCatalog,
+		"catalog_version":     &q.catalogVersion,
 	} {
 		var err error
 		if *text, err = query(name); err != nil {

@@ -132,6 +132,7 @@ func TestInsertsListTheColumnsOfTheTables(t *testing.T) {
 	compareInsert(t, tables.refusals)
 	compareInsert(t, tables.totals)
 	compareInsert(t, tables.checkpoints)
+	compareInsert(t, tables.catalog)
 }
 
 func compareInsert[T any](t *testing.T, table *table[T]) {

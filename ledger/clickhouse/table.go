@@ -96,6 +96,7 @@ type scratch struct {
 	i64      buffers[int64]
 	u32      buffers[uint32]
 	u64      buffers[uint64]
+	bools    buffers[bool]
 }
 
 func plain[T, V any](b *buffers[V], name, wire string, get func(*T) V) column[T] {

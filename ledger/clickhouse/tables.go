@@ -7,17 +7,19 @@ import (
 	"reckoner/ledger"
 )
 
-// tables are the four that Write fills. Each has its columns in the order of its queries/insert_*.sql.
+// tables are the four that Write fills, and the copy of the catalog. Each has its columns in the order of its
+// queries/insert_*.sql.
 type tables struct {
 	entries     *table[ledger.Entry]
 	refusals    *table[ledger.Refusal]
 	totals      *table[ledger.Total]
 	checkpoints *table[ledger.Checkpoint]
+	catalog     *table[ledger.CatalogRow]
 }
 
 func newTables(q queries) tables {
 	s := new(scratch)
-	return tables{entriesTable(s, q), refusalsTable(s, q), totalsTable(s, q), checkpointsTable(s, q)}
+	return tables{entriesTable(s, q), refusalsTable(s, q), totalsTable(s, q), checkpointsTable(s, q), catalogTable(s, q)}
 }
 
 func entriesTable(s *scratch, q queries) *table[ledger.Entry] {
@@ -117,6 +119,18 @@ func checkpointsTable(s *scratch, q queries) *table[ledger.Checkpoint] {
 		u64(s, "refusals_digest", func(r *row) uint64 { return r.RefusalsDigest }),
 		u32(s, "rules", func(r *row) uint32 { return r.Rules }),
 		u64(s, "record_hash", func(r *row) uint64 { return r.RecordHash }),
+	)
+}
+
+func catalogTable(s *scratch, q queries) *table[ledger.CatalogRow] {
+	type row = ledger.CatalogRow
+	return newTable("catalog", q.insertCatalog,
+		text(s, "kind", func(r *row) string { return r.Kind }),
+		text(s, "id", func(r *row) string { return r.ID }),
+		u64(s, "version", func(r *row) uint64 { return r.Version }),
+		plain(&s.bools, "deleted", "Bool", func(r *row) bool { return r.Deleted }),
+		text(s, "entity", func(r *row) string { return r.Entity }),
+		maybeInstant(s, "changed_at", func(r *row) *time.Time { return &r.ChangedAt }),
 	)
 }
 

@@ -269,6 +269,96 @@ ALTER TABLE entries_local ON CLUSTER 'main' MATERIALIZE INDEX IF EXISTS subscrip
 
 ALTER TABLE refusals_local ON CLUSTER 'main' MATERIALIZE INDEX IF EXISTS event_id_bloom;
 
+-- 0005_catalog
+CREATE TABLE IF NOT EXISTS catalog ON CLUSTER 'main'
+(
+    `kind` LowCardinality(String),
+    `id` String CODEC(ZSTD(1)),
+    `version` UInt64 CODEC(ZSTD(1)),
+    `deleted` Bool,
+    `entity` String CODEC(ZSTD(1)),
+    `changed_at` Nullable(DateTime64(3, 'UTC')) CODEC(ZSTD(1))
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/all', '{shard}_{replica}', version)
+ORDER BY (`kind`, `id`)
+SETTINGS index_granularity = 2048, fsync_after_insert = 1, fsync_part_directory = 1, replicated_deduplication_window = 0, min_bytes_for_wide_part = 134217728;
+
+CREATE OR REPLACE VIEW catalog_organizations ON CLUSTER 'main' AS
+SELECT id AS organization_id, JSONExtractString(entity, 'name') AS name, version, changed_at
+FROM catalog FINAL
+WHERE kind = 'organization' AND NOT deleted;
+
+CREATE OR REPLACE VIEW catalog_projects ON CLUSTER 'main' AS
+SELECT
+    id AS project_id, JSONExtractString(entity, 'name') AS name, JSONExtractString(entity, 'organization') AS organization_id,
+    version, changed_at
+FROM catalog FINAL
+WHERE kind = 'project' AND NOT deleted;
+
+CREATE OR REPLACE VIEW catalog_accounts ON CLUSTER 'main' AS
+SELECT
+    id AS account_id, JSONExtractString(entity, 'organization') AS organization_id,
+    ifNull(nullIf(JSONExtractString(entity, 'state'), ''), 'active') AS state,
+    parseDateTime64BestEffortOrNull(JSONExtractString(entity, 'created_at'), 9, 'UTC') AS created_at,
+    JSONExtractString(entity, 'default_subscription') AS default_subscription, version, changed_at
+FROM catalog FINAL
+WHERE kind = 'account' AND NOT deleted;
+
+CREATE OR REPLACE VIEW catalog_meters ON CLUSTER 'main' AS
+SELECT
+    id AS meter, ifNull(nullIf(JSONExtractString(entity, 'unit'), ''), 'units') AS unit,
+    ifNull(nullIf(JSONExtractString(entity, 'type'), ''), 'interval') AS meter_type,
+    JSONHas(entity, 'match') = 1 AS matches, JSONExtractString(entity, 'match', 'type') AS match_type,
+    JSONExtractString(entity, 'match', 'source') AS match_source,
+    mapFromArrays(JSONExtractKeys(entity, 'match', 'metadata'),
+        arrayMap(v -> if(startsWith(v.2, '"'), JSONExtractString(v.2), v.2), JSONExtractKeysAndValuesRaw(entity, 'match', 'metadata')))
+        AS match_metadata,
+    JSONExtractInt(entity, 'priority') AS priority, version, changed_at
+FROM catalog FINAL
+WHERE kind = 'meter' AND NOT deleted;
+
+CREATE OR REPLACE VIEW catalog_plans ON CLUSTER 'main' AS
+SELECT
+    id AS plan, ifNull(nullIf(JSONExtractString(entity, 'name'), ''), id) AS name,
+    CAST(arrayMap(p -> (JSONExtractString(p, 'meter'), toDecimal256OrZero(JSONExtractString(p, 'unit_price'), 38),
+        toDecimal128OrZero(JSONExtractString(p, 'included'), 3)), JSONExtractArrayRaw(entity, 'prices')),
+        'Array(Tuple(meter String, unit_price Decimal(76, 38), included Decimal(38, 3)))') AS prices,
+    CAST(arrayMap(d -> (JSONExtractString(d, 'name'), toDecimal256OrZero(JSONExtractString(d, 'amount'), 38)),
+        JSONExtractArrayRaw(entity, 'discounts')), 'Array(Tuple(name String, amount Decimal(76, 38)))') AS discounts,
+    version, changed_at
+FROM catalog FINAL
+WHERE kind = 'plan' AND NOT deleted;
+
+CREATE OR REPLACE VIEW catalog_subscriptions ON CLUSTER 'main' AS
+SELECT
+    id AS subscription_id, JSONExtractString(entity, 'account') AS account_id, JSONExtractString(entity, 'plan') AS plan,
+    JSONExtractString(entity, 'meter') AS meter, toDecimal128OrNull(JSONExtractString(entity, 'limit'), 3) AS usage_limit,
+    parseDateTime64BestEffortOrNull(JSONExtractString(entity, 'period', 'anchor'), 9, 'UTC') AS period_anchor,
+    ifNull(nullIf(JSONExtractString(entity, 'period', 'every'), ''), 'month') AS period_every, version, changed_at
+FROM catalog FINAL
+WHERE kind = 'subscription' AND NOT deleted;
+
+CREATE OR REPLACE VIEW catalog_installations ON CLUSTER 'main' AS
+SELECT
+    id AS installation_id, ifNull(nullIf(JSONExtractString(entity, 'target'), ''), 'vercel') AS target,
+    JSONExtractString(entity, 'account') AS account_id, JSONExtractString(entity, 'base_url') AS base_url,
+    ifNull(nullIf(JSONExtractString(entity, 'day_ends_at'), ''), '00:00') AS day_ends_at,
+    CAST(arrayMap(r -> (JSONExtractString(r, 'subscription'), JSONExtractString(r, 'resource_id'),
+        parseDateTime64BestEffortOrNull(JSONExtractString(r, 'from'), 9, 'UTC'),
+        parseDateTime64BestEffortOrNull(JSONExtractString(r, 'to'), 9, 'UTC')), JSONExtractArrayRaw(entity, 'resources')),
+        'Array(Tuple(subscription_id String, resource_id String, start Nullable(DateTime64(9, \'UTC\')), end Nullable(DateTime64(9, \'UTC\'))))')
+        AS resources,
+    version, changed_at
+FROM catalog FINAL
+WHERE kind = 'installation' AND NOT deleted;
+
+CREATE OR REPLACE VIEW catalog_credentials ON CLUSTER 'main' AS
+SELECT
+    id AS credential_id, JSONExtract(entity, 'scopes', 'Array(String)') AS scopes,
+    JSONExtract(entity, 'organizations', 'Array(String)') AS organizations, version, changed_at
+FROM catalog FINAL
+WHERE kind = 'credential' AND NOT deleted;
+
 -- create_database
 CREATE DATABASE IF NOT EXISTS `reckoner` ON CLUSTER 'main';
 

@@ -1,0 +1,1 @@
+INSERT INTO catalog (kind, id, version, deleted, entity, changed_at)
