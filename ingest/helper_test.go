@@ -292,6 +292,7 @@ type fakeReader struct {
 	total   reckoner.Quantity
 	err     error
 	queries []ledger.TransactionQuery
+	usages  usageReads
 }
 
 func (f *fakeReader) Transactions(_ context.Context, q ledger.TransactionQuery) ([]ledger.Transaction, error) {

@@ -120,6 +120,7 @@ type Reader interface {
 	// Debited returns the account's net usage, over all time, of the entries of one type (`credit`), 0 when there are
 	// none. Only entries of interval meters are added: levels and peaks have no sum.
 	Debited(ctx context.Context, accountID, typ string) (reckoner.Quantity, error)
+	UsageReader
 }
 
 // permanent marks an error that writing again cannot mend.
