@@ -12,10 +12,11 @@ import (
 
 // The first byte of a key in a partition's store.
 const (
-	prefixMeta   = 'c' // the checkpoint and the store's identity
-	prefixMemory = 'm'
-	prefixTotal  = 't'
-	prefixUsed   = 'u'
+	prefixMeta     = 'c' // the checkpoint and the store's identity
+	prefixBuilding = 'b' // instead of it while the store is being built: how far it is
+	prefixMemory   = 'm'
+	prefixTotal    = 't'
+	prefixUsed     = 'u'
 )
 
 // The form of an id within a key: a canonical UUID takes 16 bytes instead of 36.

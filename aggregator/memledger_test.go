@@ -120,23 +120,23 @@ func (m *memLedger) Checkpoints(ctx context.Context, log uint32) (all []ledger.C
 }
 
 // Entries implements ledger.Restorer.
-func (m *memLedger) Entries(_ context.Context, log uint32, partition int32, offset int64) iter.Seq2[ledger.Entry, error] {
-	return yieldAll(m, m.entries, below(log, partition, offset))
+func (m *memLedger) Entries(_ context.Context, log uint32, partition int32, offset int64, after *ledger.Place) iter.Seq2[ledger.Entry, error] {
+	return yieldAll(m, m.entries, below(log, partition, offset), after)
 }
 
 // Refusals implements ledger.Restorer.
-func (m *memLedger) Refusals(_ context.Context, log uint32, partition int32, offset int64) iter.Seq2[ledger.Refusal, error] {
-	return yieldAll(m, m.refusals, below(log, partition, offset))
+func (m *memLedger) Refusals(_ context.Context, log uint32, partition int32, offset int64, after *ledger.Place) iter.Seq2[ledger.Refusal, error] {
+	return yieldAll(m, m.refusals, below(log, partition, offset), after)
 }
 
 // EarlierEntries implements ledger.Restorer.
-func (m *memLedger) EarlierEntries(_ context.Context, l ledger.Log, partition int32) iter.Seq2[ledger.Entry, error] {
-	return yieldAll(m, m.entries, before(l, partition))
+func (m *memLedger) EarlierEntries(_ context.Context, l ledger.Log, partition int32, after *ledger.Place) iter.Seq2[ledger.Entry, error] {
+	return yieldAll(m, m.entries, before(l, partition), after)
 }
 
 // EarlierRefusals implements ledger.Restorer.
-func (m *memLedger) EarlierRefusals(_ context.Context, l ledger.Log, partition int32) iter.Seq2[ledger.Refusal, error] {
-	return yieldAll(m, m.refusals, before(l, partition))
+func (m *memLedger) EarlierRefusals(_ context.Context, l ledger.Log, partition int32, after *ledger.Place) iter.Seq2[ledger.Refusal, error] {
+	return yieldAll(m, m.refusals, before(l, partition), after)
 }
 
 func below(log uint32, partition int32, offset int64) func(rowKey) bool {
@@ -152,12 +152,12 @@ func before(l ledger.Log, partition int32) func(rowKey) bool {
 	}
 }
 
-func yieldAll[V any](m *memLedger, rows map[rowKey]V, keep func(rowKey) bool) iter.Seq2[V, error] {
+func yieldAll[V any](m *memLedger, rows map[rowKey]V, keep func(rowKey) bool, after *ledger.Place) iter.Seq2[V, error] {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var keys []rowKey
 	for k := range rows {
-		if keep(k) {
+		if keep(k) && (after == nil || cmp.Or(cmp.Compare(k.account, after.AccountID), k.position.Cmp(after.Position)) > 0) {
 			keys = append(keys, k)
 		}
 	}

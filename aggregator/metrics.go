@@ -19,6 +19,7 @@ type metrics struct {
 	stopped    prometheus.Gauge
 	retries    *prometheus.CounterVec
 	restored   *prometheus.CounterVec
+	unrestored *prometheus.GaugeVec
 	unanswered prometheus.Counter
 	unreported prometheus.Counter
 }
@@ -55,6 +56,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		restored: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "reckoner_aggregator_restored_rows_total", Help: "Rows read from the ledger to rebuild a lost state.",
 		}, []string{"partition"}),
+		unrestored: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "reckoner_aggregator_restore_remaining_rows",
+			Help: "Rows of the current log still to be read to rebuild a lost state; absent when none is being rebuilt.",
+		}, []string{"partition"}),
 		unanswered: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "reckoner_aggregator_unpublished_outcomes_total", Help: "Awaited outcomes that could not be published in time. They are in the ledger.",
 		}),
@@ -65,7 +70,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for _, o := range reckoner.Outcomes() {
 		m.events.WithLabelValues(o.String())
 	}
-	reg.MustRegister(m.events, m.batch, m.flush, m.offset, m.lag, m.assigned, m.stopped, m.retries, m.restored, m.unanswered, m.unreported)
+	reg.MustRegister(m.events, m.batch, m.flush, m.offset, m.lag, m.assigned, m.stopped, m.retries, m.restored, m.unrestored, m.unanswered, m.unreported)
 	return m
 }
 
@@ -94,8 +99,17 @@ func (m *metrics) position(p *PartitionStatus) {
 	}
 }
 
-func (m *metrics) restoring(partition int32, rows int) {
-	m.restored.WithLabelValues(strconv.Itoa(int(partition))).Add(float64(rows))
+func (m *metrics) restoring(partition int32, rows int, left uint64) {
+	label := strconv.Itoa(int(partition))
+	m.restored.WithLabelValues(label).Add(float64(rows))
+	m.unrestored.WithLabelValues(label).Set(float64(left))
+}
+
+// restoredOrNot forgets a restore that ended. Without metrics it does nothing.
+func (m *metrics) restoredOrNot(partition int32) {
+	if m != nil {
+		m.unrestored.DeleteLabelValues(strconv.Itoa(int(partition)))
+	}
 }
 
 // released forgets the gauges of partitions that another process works on now.

@@ -126,9 +126,9 @@ type greatestRules struct {
 }
 
 // Entries implements ledger.Restorer.
-func (g *greatestRules) Entries(ctx context.Context, log uint32, partition int32, below int64) iter.Seq2[ledger.Entry, error] {
+func (g *greatestRules) Entries(ctx context.Context, log uint32, partition int32, below int64, after *ledger.Place) iter.Seq2[ledger.Entry, error] {
 	return func(yield func(ledger.Entry, error) bool) {
-		for e, err := range g.Restorer.Entries(ctx, log, partition, below) {
+		for e, err := range g.Restorer.Entries(ctx, log, partition, below, after) {
 			g.seen = max(g.seen, e.Rules)
 			if !yield(e, err) {
 				return
@@ -138,9 +138,9 @@ func (g *greatestRules) Entries(ctx context.Context, log uint32, partition int32
 }
 
 // Refusals implements ledger.Restorer.
-func (g *greatestRules) Refusals(ctx context.Context, log uint32, partition int32, below int64) iter.Seq2[ledger.Refusal, error] {
+func (g *greatestRules) Refusals(ctx context.Context, log uint32, partition int32, below int64, after *ledger.Place) iter.Seq2[ledger.Refusal, error] {
 	return func(yield func(ledger.Refusal, error) bool) {
-		for f, err := range g.Restorer.Refusals(ctx, log, partition, below) {
+		for f, err := range g.Restorer.Refusals(ctx, log, partition, below, after) {
 			g.seen = max(g.seen, f.Rules)
 			if !yield(f, err) {
 				return

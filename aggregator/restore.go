@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,105 +17,83 @@ import (
 // restoreRows is how many rows are held in memory before they go to the store being built.
 const restoreRows = 20_000
 
-// restore rebuilds a partition's state from the ledger's entries and refusals below a checkpoint, beside the place
-// where it belongs, and moves it there when it is whole: a half-built state is never found. Rows from the checkpoint
-// on may be half a batch and are not read; totals are never read, they follow from the entries.
-func (s *starter) restore(ctx context.Context, to ledger.Checkpoint) (*store, error) {
-	return s.rebuild(ctx, to, true)
-}
-
-// restoreUnchecked is restore for an offset that no checkpoint stands at: counts and digests are those of the rows.
-func (s *starter) restoreUnchecked(ctx context.Context, to ledger.Checkpoint) (*store, error) {
-	return s.rebuild(ctx, to, false)
-}
-
-func (s *starter) rebuild(ctx context.Context, to ledger.Checkpoint, checked bool) (*store, error) {
-	dir := s.path(to.Partition)
-	building := dir + ".building"
-	fs := s.options.files()
-	if err := errors.Join(fs.RemoveAll(building), fs.MkdirAll(filepath.Dir(dir), 0o750)); err != nil {
-		return nil, err
-	}
-	st, err := createStore(building, s.log, to.Partition, s.options)
-	if err != nil {
-		return nil, err
-	}
-	r := &restoration{
-		starter: s, store: st, layer: newLayer(st), want: to, checked: checked,
-		machine: machine{log: s.log, number: to.Partition, partitionOf: s.of},
-		got:     ledger.Checkpoint{Log: to.Log, Partition: to.Partition, Next: to.Next, Rules: to.Rules, RecordHash: to.RecordHash},
-	}
-	if err := errors.Join(r.run(ctx), st.close()); err != nil {
-		return nil, fmt.Errorf("restore partition %d: %w", to.Partition, err)
-	}
-	if err := moveState(fs, building, dir); err != nil {
-		return nil, err
-	}
-	return openStore(dir, s.log, to.Partition, s.options)
-}
-
-// restoration is a state being rebuilt.
+// restoration is a state being rebuilt, from the ledger's entries and refusals below a checkpoint. Rows from the
+// checkpoint on may be half a batch and are not read; totals are never read, they follow from the entries.
 type restoration struct {
 	*starter
-	machine   machine
-	store     *store
-	layer     *layer
-	got, want ledger.Checkpoint
-	checked   bool // the rows have to be those that want counts
-	rows      int
+	building
+	machine machine
+	store   *store
+	layer   *layer
+	checked bool // the rows have to be those that the checkpoint counts
+	held    int  // rows in the layer
 }
 
+// building says how far a restoration is. It is stored with the rows that it speaks for.
+type building struct {
+	want  ledger.Checkpoint // what the state is to be
+	got   ledger.Checkpoint // what the rows of the log come to so far
+	stage stage
+	after *ledger.Place // the last row of the stage; nil at its begin
+	rows  uint64        // of all stages
+}
+
+// stage is what a restoration reads, in this order: what earlier logs left of the partition's accounts, wherever they
+// stood then, and what this log left below the checkpoint.
+type stage uint8
+
+const (
+	stageEarlierEntries stage = iota + 1
+	stageEarlierRefusals
+	stageEntries
+	stageRefusals
+	stageDone
+)
+
 func (r *restoration) run(ctx context.Context) error {
-	if err := r.earlier(ctx); err != nil {
-		return fmt.Errorf("earlier logs: %w", err)
+	for r.stage < stageDone {
+		if err := r.read(ctx); err != nil {
+			return err
+		}
+		if r.stage, r.after = r.stage+1, nil; r.stage == stageEntries {
+			// What earlier logs left is no part of this log's counts.
+			r.got.Entries, r.got.Refusals, r.got.EntriesDigest, r.got.RefusalsDigest = 0, 0, 0, 0
+		}
 	}
-	// What earlier logs left is no part of this log's counts.
-	r.got.Entries, r.got.Refusals, r.got.EntriesDigest, r.got.RefusalsDigest = 0, 0, 0, 0
-	if err := r.below(ctx); err != nil {
-		return err
-	}
-	if r.metrics != nil {
-		r.metrics.restoring(r.want.Partition, r.rows%restoreRows)
-	}
+	r.shown()
 	if r.checked && r.got != r.want {
 		return fmt.Errorf("%w (checkpoint %+v, rows %+v)", ErrLedgerMismatch, r.want, r.got)
 	}
-	return r.store.commit(r.layer, r.got, r.log)
+	return r.store.finish(r.layer, r.got, r.log)
 }
 
-// earlier rebuilds what the logs before this one left of the partition's accounts, wherever they stood then.
-func (r *restoration) earlier(ctx context.Context) error {
-	if r.log.Number == 1 {
-		return nil
+// read feeds the rows of a stage.
+func (r *restoration) read(ctx context.Context) error {
+	c := r.want
+	if before := r.stage < stageEntries; before && r.log.Number == 1 || !before && c.Next == r.log.Start(c.Partition) {
+		return nil // there are none
 	}
-	entries := r.restorer.EarlierEntries(ctx, r.log, r.want.Partition)
-	return r.feed(entries, r.restorer.EarlierRefusals(ctx, r.log, r.want.Partition))
-}
-
-// below rebuilds what this log left below the checkpoint.
-func (r *restoration) below(ctx context.Context) error {
-	if r.want.Next == r.log.Start(r.want.Partition) {
-		return nil
+	switch r.stage {
+	case stageEarlierEntries:
+		return feed(r.restorer.EarlierEntries(ctx, r.log, c.Partition, r.after), r.entry)
+	case stageEarlierRefusals:
+		return feed(r.restorer.EarlierRefusals(ctx, r.log, c.Partition, r.after), r.refusal)
+	case stageEntries:
+		return feed(r.restorer.Entries(ctx, c.Log, c.Partition, c.Next, r.after), r.entry)
+	case stageRefusals:
+		return feed(r.restorer.Refusals(ctx, c.Log, c.Partition, c.Next, r.after), r.refusal)
+	case stageDone:
 	}
-	entries := r.restorer.Entries(ctx, r.want.Log, r.want.Partition, r.want.Next)
-	return r.feed(entries, r.restorer.Refusals(ctx, r.want.Log, r.want.Partition, r.want.Next))
+	return fmt.Errorf("nothing to read in stage %d", r.stage)
 }
 
-func (r *restoration) feed(entries iter.Seq2[ledger.Entry, error], refusals iter.Seq2[ledger.Refusal, error]) error {
-	for e, err := range entries {
+func feed[T any](rows iter.Seq2[T, error], take func(*T) error) error {
+	for row, err := range rows {
 		if err != nil {
-			return fmt.Errorf("read entries: %w", err)
+			return fmt.Errorf("read rows: %w", err)
 		}
-		if err := r.entry(&e); err != nil {
-			return fmt.Errorf("entry at %s: %w", e.Position, err)
-		}
-	}
-	for f, err := range refusals {
-		if err != nil {
-			return fmt.Errorf("read refusals: %w", err)
-		}
-		if err := r.refusal(&f); err != nil {
-			return fmt.Errorf("refusal at %s: %w", f.Position, err)
+		if err := take(&row); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -143,10 +122,15 @@ func (r *restoration) entry(e *ledger.Entry) error {
 			return err
 		}
 	default:
-		return fmt.Errorf("unknown kind %d", e.Kind)
+		return contradicts(e.Position, "unknown kind %d", e.Kind)
 	}
 	r.layer.memories[string(r.machine.keys.id(e.AccountID, e.Kind, e.EventID))] = m
-	return r.more()
+	return r.more(e.AccountID, e.Position)
+}
+
+// contradicts is for rows that no log can have given.
+func contradicts(p reckoner.Position, format string, args ...any) error {
+	return fmt.Errorf("%w (at %s: %s)", ErrLedgerMismatch, p, fmt.Sprintf(format, args...))
 }
 
 // keepReverted is for a ledger that yields an account's entries in another order than the log's: it never happens, and
@@ -157,7 +141,7 @@ func (r *restoration) keepReverted(e *ledger.Entry, m *memory) error {
 		return err
 	}
 	if found {
-		return fmt.Errorf("id %q of account %s counted twice (%s, %s)", e.EventID, e.AccountID, was.outcome, m.outcome)
+		return contradicts(e.Position, "id %q of account %s counted twice, %s and %s", e.EventID, e.AccountID, was.outcome, m.outcome)
 	}
 	return nil
 }
@@ -168,7 +152,7 @@ func (r *restoration) revert(e *ledger.Entry, key *ledger.TotalKey) error {
 		return err
 	}
 	if !found || usage.counted == nil || usage.counted.reverted {
-		return fmt.Errorf("reverts usage %q, which no entry before it can be", e.UsageID)
+		return contradicts(e.Position, "reverts usage %q, which no entry before it can be", e.UsageID)
 	}
 	if err := r.machine.subtract(r.layer, e.Position, key, e.Quantity); err != nil {
 		return err
@@ -188,27 +172,39 @@ func (r *restoration) refusal(f *ledger.Refusal) error {
 	case reckoner.Duplicate, reckoner.Conflict, reckoner.Misrouted, reckoner.Undecodable:
 		// These left no memory.
 	case reckoner.Applied, reckoner.Clipped, reckoner.Reverted:
-		return fmt.Errorf("outcome %s is not a refusal", f.Outcome)
+		return contradicts(f.Position, "outcome %s is not a refusal", f.Outcome)
 	default:
-		return fmt.Errorf("unknown outcome %d", f.Outcome)
+		return contradicts(f.Position, "unknown outcome %d", f.Outcome)
 	}
-	return r.more()
+	return r.more(f.AccountID, f.Position)
 }
 
-// more moves what piled up into the store, without a sync: only the last commit counts.
-func (r *restoration) more() error {
-	if r.rows++; r.rows%restoreRows != 0 {
+// more notes a row that was taken, and moves what piled up into the store.
+func (r *restoration) more(account string, p reckoner.Position) error {
+	r.after = &ledger.Place{AccountID: account, Position: p}
+	r.rows++
+	if r.held++; r.held < cmp.Or(r.batchRows, restoreRows) {
 		return nil
 	}
-	if err := r.store.load(r.layer); err != nil {
+	if err := r.store.keep(r.layer, &r.building, r.log); err != nil {
 		return err
 	}
 	r.layer = newLayer(r.store)
-	if r.metrics != nil {
-		r.metrics.restoring(r.want.Partition, restoreRows)
-	}
+	r.shown()
 	r.slog.Info("restoring", "partition", r.want.Partition, "rows", r.rows, "of", r.want.Entries+r.want.Refusals)
 	return nil
+}
+
+// shown counts the rows that were held.
+func (r *restoration) shown() {
+	if r.metrics != nil {
+		left := r.want.Entries + r.want.Refusals
+		if r.stage >= stageEntries { // what is left of earlier logs is not known, and comes on top
+			left -= min(left, r.got.Entries+r.got.Refusals)
+		}
+		r.metrics.restoring(r.want.Partition, r.held, left)
+	}
+	r.held = 0
 }
 
 // moveState puts a whole state where it belongs. The mark of a corrupt one goes last: it must not outlive the state it

@@ -124,7 +124,7 @@ func (s *sim) act() {
 	case 16, 17:
 		p.crash()
 	case 18:
-		if s.rng.IntN(4) == 0 {
+		if s.rng.IntN(2) == 0 {
 			p.kill(s.blank())
 		}
 	case 19:
@@ -160,6 +160,10 @@ func (p *simProc) work(n int32, records int) {
 	if part == nil {
 		var err error
 		part, err = p.starter.start(p.sim.t.Context(), n)
+		if errors.Is(err, errLedgerDown) { // tried again, from a ledger that holds or that breaks again
+			p.starter.restorer = p.sim.restorer()
+			return
+		}
 		must(p.sim.t, err)
 		p.open[n] = part
 	}
@@ -250,6 +254,7 @@ func (p *simProc) kill(disk *vfs.MemFS) {
 func (s *sim) finish() {
 	s.calm = true
 	for _, p := range s.procs {
+		p.starter.restorer = s.ledger
 		for _, n := range simPartitions() {
 			p.work(n, len(s.log.recs[n]))
 		}

@@ -81,7 +81,8 @@ func (p *simProc) boot(fs *vfs.MemFS) {
 	s := p.sim
 	p.fs, p.open, p.crashAt, p.dying = fs, make(map[int32]*partition), "", nil
 	p.starter = &starter{
-		dir: "state", log: testLog(), of: bus.PartitionFor, source: s.log, restorer: s.ledger, watcher: s.ledger, metrics: testMetrics(), slog: quiet(),
+		dir: "state", log: testLog(), of: bus.PartitionFor, source: s.log, restorer: s.restorer(), watcher: s.ledger, metrics: testMetrics(), slog: quiet(),
+		batchRows: 4,
 		options: storeOptions{cache: s.cache, log: quiet(), fs: fs, memtable: 64 << 10},
 	}
 	p.flusher = &flusher{budget: newBudget(testLimits()), now: day, settled: func([]sealed, time.Time) {}, order: commitOrder{
@@ -98,6 +99,14 @@ func (p *simProc) maybe(err error) error {
 		return err
 	}
 	return nil
+}
+
+// restorer is the ledger, which breaks off a restore after some rows, now and then.
+func (s *sim) restorer() ledger.Restorer {
+	if s.chance(2) {
+		return &brittle{memLedger: s.ledger, left: s.rng.IntN(20)}
+	}
+	return s.ledger
 }
 
 func (s *sim) chance(in int) bool { return !s.calm && s.rng.IntN(in) == 0 }

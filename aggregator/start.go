@@ -43,6 +43,7 @@ type starter struct {
 	doubt time.Duration
 	// vacancies makes partitions without a state wait before they are restored; nil: they do not.
 	vacancies *vacancies
+	batchRows int // of a restore, that go to the store together; 0: restoreRows
 }
 
 func (s *starter) path(partition int32) string {
@@ -128,7 +129,7 @@ func (s *starter) start(ctx context.Context, number int32) (*partition, error) {
 		}
 		s.slog.Warn("local state is not usable, restoring it from the ledger", "partition", number, "reason", err)
 	}
-	if st, err = s.restore(ctx, f.known); err != nil {
+	if st, err = s.restore(ctx, f); err != nil {
 		return nil, err
 	}
 	return newPartition(s.log, number, s.of, st), nil

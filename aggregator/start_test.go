@@ -3,7 +3,6 @@ package aggregator
 import (
 	"context"
 	"errors"
-	"iter"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -96,7 +95,7 @@ func startCases() []startCase {
 				must(sc.t, os.Truncate(f, 1))
 			}
 		}, 60, true, nil},
-		{"restore left half done", func(sc *scene) { must(sc.t, os.Rename(sc.dir(), sc.dir()+".building")) }, 60, true, nil},
+		{"state whole, but not in its place", func(sc *scene) { must(sc.t, os.Rename(sc.dir(), sc.dir()+buildingDir)) }, 40, true, nil},
 		{"nothing anywhere", func(sc *scene) { must(sc.t, os.RemoveAll(sc.dir())); clear(sc.ledger.checkpoints) }, 0, true, nil},
 		{"nothing anywhere, log truncated", func(sc *scene) {
 			must(sc.t, os.RemoveAll(sc.dir()))
@@ -146,7 +145,7 @@ func TestStartRule(t *testing.T) {
 				t.Errorf("goes on at %d, want %d", p.next(), tt.next)
 			}
 			must(t, p.close())
-			if _, err := os.Stat(sc.dir() + ".building"); tt.restored && !errors.Is(err, os.ErrNotExist) {
+			if _, err := os.Stat(sc.dir() + buildingDir); tt.restored && !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("what was built was not moved: %v", err)
 			}
 		})
@@ -183,49 +182,6 @@ func digestOf(t testing.TB, s *starter) uint64 {
 	must(t, err)
 	mustClose(t, st)
 	return d
-}
-
-// brokenRestorer yields a few entries and fails.
-type brokenRestorer struct {
-	*memLedger
-	after int
-}
-
-func (b *brokenRestorer) Entries(ctx context.Context, log uint32, partition int32, below int64) iter.Seq2[ledger.Entry, error] {
-	return func(yield func(ledger.Entry, error) bool) {
-		n := 0
-		for e := range b.memLedger.Entries(ctx, log, partition, below) {
-			if n++; n > b.after {
-				yield(ledger.Entry{}, errLedgerDown)
-				return
-			}
-			if !yield(e, nil) {
-				return
-			}
-		}
-	}
-}
-
-// A restore that broke off leaves no state behind, and the next one begins anew.
-func TestRestoreThatBreaksOffLeavesNoState(t *testing.T) {
-	sc := newScene(t)
-	sc.advance(sc.s, 60)
-	want := digestOf(t, sc.s)
-	other := sc.starter(t.TempDir())
-	other.restorer = &brokenRestorer{memLedger: sc.ledger, after: 5}
-	if _, err := other.start(t.Context(), testPartition); !errors.Is(err, errLedgerDown) || final(err) {
-		t.Fatalf("error %v", err)
-	}
-	if held := other.find(); len(held) != 0 {
-		t.Errorf("half a state is held: %v", held)
-	}
-	other.restorer = sc.ledger
-	p, err := other.start(t.Context(), testPartition)
-	must(t, err)
-	must(t, p.close())
-	if got := digestOf(t, other); got != want {
-		t.Errorf("digest %x, want %x", got, want)
-	}
 }
 
 // An open state is held to the same rule when a generation begins.

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -152,26 +151,32 @@ func (s *store) condemn(err error) {
 // commit writes a layer and its checkpoint in one batch and returns when it is on disk. After an error it is not known
 // whether the batch was written: the store must be opened again.
 func (s *store) commit(l *layer, c ledger.Checkpoint, registered ledger.Log) error {
+	return s.write(l, func(b *pebble.Batch) error {
+		return b.Set([]byte{prefixMeta}, appendMeta(nil, registered, c), nil)
+	})
+}
+
+// keep writes a layer of a store that is being built, and how far it is. The store counts as none all the same.
+func (s *store) keep(l *layer, at *building, registered ledger.Log) error {
+	return s.write(l, func(b *pebble.Batch) error {
+		return b.Set([]byte{prefixBuilding}, appendBuilding(nil, registered, at), nil)
+	})
+}
+
+// finish is commit for a store that is being built: it is none any more.
+func (s *store) finish(l *layer, c ledger.Checkpoint, registered ledger.Log) error {
+	return s.write(l, func(b *pebble.Batch) error {
+		return errors.Join(b.Delete([]byte{prefixBuilding}, nil), b.Set([]byte{prefixMeta}, appendMeta(nil, registered, c), nil))
+	})
+}
+
+// write writes a layer and what goes with it in one synced batch.
+func (s *store) write(l *layer, also func(*pebble.Batch) error) error {
 	b := s.db.NewBatch()
-	if err := writeLayer(b, l); err != nil {
-		return errors.Join(err, b.Close())
-	}
-	if err := b.Set([]byte{prefixMeta}, appendMeta(nil, registered, c), nil); err != nil {
+	if err := errors.Join(writeLayer(b, l), also(b)); err != nil {
 		return errors.Join(err, b.Close())
 	}
 	if err := s.db.Apply(b, pebble.Sync); err != nil {
-		return fmt.Errorf("write state: %w", err)
-	}
-	return nil
-}
-
-// load writes a layer without a checkpoint and without a sync: a store that is being built counts as none anyway.
-func (s *store) load(l *layer) error {
-	b := s.db.NewBatch()
-	if err := writeLayer(b, l); err != nil {
-		return errors.Join(err, b.Close())
-	}
-	if err := s.db.Apply(b, pebble.NoSync); err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
 	return nil
@@ -222,61 +227,6 @@ func (s *store) digest() (uint64, error) {
 }
 
 func (s *store) close() error { return s.db.Close() }
-
-// metaVersion numbers the layout of the whole store: keys and values.
-const metaVersion = 1
-
-// appendMeta appends the identity of the log, so that a directory of another cluster is never taken for this one's,
-// and the checkpoint.
-func appendMeta(b []byte, l ledger.Log, c ledger.Checkpoint) []byte {
-	b = append(b, metaVersion)
-	b = appendText(b, l.Topic)
-	b = binary.AppendUvarint(b, uint64(uint32(l.Partitions)))
-	b = binary.AppendUvarint(b, uint64(l.RegisteredAt.UnixNano()))
-	for _, v := range []uint64{
-		uint64(c.Log), uint64(uint32(c.Partition)), uint64(c.Next), c.Entries, c.Refusals, c.EntriesDigest,
-		c.RefusalsDigest, uint64(c.Rules), c.RecordHash,
-	} {
-		b = binary.AppendUvarint(b, v)
-	}
-	return b
-}
-
-func (s *store) readMeta(l ledger.Log, partition int32) error {
-	v, closer, err := s.db.Get([]byte{prefixMeta})
-	if errors.Is(err, pebble.ErrNotFound) {
-		return errors.New("it was never committed")
-	}
-	if err != nil {
-		return err
-	}
-	was, c, err := parseMeta(v)
-	if err := errors.Join(err, closer.Close()); err != nil {
-		return err
-	}
-	if was.Topic != l.Topic || was.Partitions != l.Partitions || was.RegisteredAt.UnixNano() != l.RegisteredAt.UnixNano() ||
-		c.Log != l.Number || c.Partition != partition {
-		return fmt.Errorf("it belongs to log %d of topic %q, partition %d", c.Log, was.Topic, c.Partition)
-	}
-	s.checkpoint = c
-	return nil
-}
-
-// parseMeta reads what appendMeta wrote.
-func parseMeta(b []byte) (ledger.Log, ledger.Checkpoint, error) {
-	r := cursor{rest: b}
-	if version := r.byte(); version != metaVersion {
-		return ledger.Log{}, ledger.Checkpoint{}, fmt.Errorf("layout %d, this build knows %d", version, metaVersion)
-	}
-	l := ledger.Log{Topic: r.text(), Partitions: int32(r.uvarint()), RegisteredAt: time.Unix(0, int64(r.uvarint())).UTC()}
-	c := ledger.Checkpoint{
-		Log: uint32(r.uvarint()), Partition: int32(r.uvarint()), Next: int64(r.uvarint()), Entries: r.uvarint(),
-		Refusals: r.uvarint(), EntriesDigest: r.uvarint(), RefusalsDigest: r.uvarint(), Rules: uint32(r.uvarint()),
-		RecordHash: r.uvarint(),
-	}
-	l.Number = c.Log
-	return l, c, r.end()
-}
 
 // pebbleLogger keeps Pebble's chatter at debug.
 type pebbleLogger struct{ log *slog.Logger }

@@ -115,7 +115,7 @@ func TestDigestIsOfContents(t *testing.T) {
 	for n := int64(1); n <= 3; n++ {
 		mustCommit(t, one, n)
 		l, _ := numbered(two, n)
-		if err := two.load(l); err != nil {
+		if err := two.keep(l, &building{stage: stageEntries}, testLog()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -125,7 +125,7 @@ func TestDigestIsOfContents(t *testing.T) {
 		t.Error("a store without a checkpoint has the digest of one with it")
 	}
 	l, c := numbered(two, 3)
-	if err := two.commit(l, c, testLog()); err != nil {
+	if err := two.finish(l, c, testLog()); err != nil {
 		t.Fatal(err)
 	}
 	d2, err3 := two.digest()
@@ -194,7 +194,7 @@ func TestHalfBuiltStateIsNone(t *testing.T) {
 	dir, o := filepath.Join(t.TempDir(), "p"), testOptions(t)
 	s := mustCreate(t, dir, o)
 	l, _ := numbered(s, 1)
-	must(t, s.load(l))
+	must(t, s.keep(l, &building{stage: stageEntries}, testLog()))
 	mustClose(t, s)
 	if _, err := openStore(dir, testLog(), testPartition, o); !errors.Is(err, errNoState) {
 		t.Errorf("error %v, want errNoState", err)
@@ -220,7 +220,7 @@ func TestCorruptValueCondemnsTheState(t *testing.T) {
 	dir = st.path(testPartition)
 	must(t, os.MkdirAll(dir, 0o750))
 	must(t, os.WriteFile(dir+condemned, nil, 0o600))
-	s, err := st.restore(t.Context(), ledger.Checkpoint{Log: 1, Partition: testPartition})
+	s, err := st.restore(t.Context(), facts{known: ledger.Checkpoint{Log: 1, Partition: testPartition}})
 	must(t, err)
 	mustClose(t, s)
 	mustClose(t, mustOpen(t, dir, o)) // the mark is gone
@@ -240,7 +240,9 @@ func TestStoreSurvivesLossOfPower(t *testing.T) {
 			mustCommit(t, s, i)
 		}
 		l, _ := numbered(s, 99)
-		must(t, s.load(l)) // not synced
+		b := s.db.NewBatch()
+		must(t, writeLayer(b, l))
+		must(t, s.db.Apply(b, pebble.NoSync))
 		o.fs = fs.CrashClone(vfs.CrashCloneCfg{})
 		mustClose(t, s)
 		after := mustOpen(t, "p", o)

@@ -33,16 +33,24 @@ type Restorer interface {
 	// Checkpoint returns the newest checkpoint of a partition; false when there is none.
 	Checkpoint(ctx context.Context, log uint32, partition int32) (Checkpoint, bool, error)
 	// Entries yields each entry of a partition below an offset exactly once, grouped by account and, within it, in
-	// the order of the log. Rows from that offset on may be half a batch and are never yielded. The sequence ends
-	// after the first error.
-	Entries(ctx context.Context, log uint32, partition int32, below int64) iter.Seq2[Entry, error]
+	// the order of the log; accounts come in the order of their bytes. Rows from that offset on may be half a batch and
+	// are never yielded. The sequence begins after a place, at the first row when that is nil, and ends after the first
+	// error.
+	Entries(ctx context.Context, log uint32, partition int32, below int64, after *Place) iter.Seq2[Entry, error]
 	// Refusals is the same for refusals.
-	Refusals(ctx context.Context, log uint32, partition int32, below int64) iter.Seq2[Refusal, error]
+	Refusals(ctx context.Context, log uint32, partition int32, below int64, after *Place) iter.Seq2[Refusal, error]
 	// EarlierEntries yields the entries of all logs before l whose account belongs to a partition of l (Kafka's default
 	// partitioner over l.Partitions), grouped by account and, within it, in the order of (log, offset, index).
-	EarlierEntries(ctx context.Context, l Log, partition int32) iter.Seq2[Entry, error]
+	EarlierEntries(ctx context.Context, l Log, partition int32, after *Place) iter.Seq2[Entry, error]
 	// EarlierRefusals is the same for refusals.
-	EarlierRefusals(ctx context.Context, l Log, partition int32) iter.Seq2[Refusal, error]
+	EarlierRefusals(ctx context.Context, l Log, partition int32, after *Place) iter.Seq2[Refusal, error]
+}
+
+// Place is where a row stands in the order of Restorer: by account, then by the order of the log. A restore that was
+// interrupted goes on after the last row that it has. An account may be large, so it is no account that it goes on after.
+type Place struct {
+	AccountID string
+	Position  reckoner.Position
 }
 
 // Watcher tells how far the ledger is, cheaply enough to be asked with every flush.

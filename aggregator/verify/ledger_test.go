@@ -76,13 +76,13 @@ func (m *memLedger) Checkpoint(ctx context.Context, log uint32, partition int32)
 }
 
 // Entries implements ledger.Restorer.
-func (m *memLedger) Entries(ctx context.Context, log uint32, partition int32, below int64) iter.Seq2[ledger.Entry, error] {
+func (m *memLedger) Entries(ctx context.Context, log uint32, partition int32, below int64, _ *ledger.Place) iter.Seq2[ledger.Entry, error] {
 	m.ask("entries")
 	return inOrder(ctx, m.entries, log, partition, below, func(e *ledger.Entry) (string, reckoner.Position) { return e.AccountID, e.Position })
 }
 
 // Refusals implements ledger.Restorer.
-func (m *memLedger) Refusals(ctx context.Context, log uint32, partition int32, below int64) iter.Seq2[ledger.Refusal, error] {
+func (m *memLedger) Refusals(ctx context.Context, log uint32, partition int32, below int64, _ *ledger.Place) iter.Seq2[ledger.Refusal, error] {
 	m.ask("refusals")
 	return inOrder(ctx, m.refusals, log, partition, below, func(r *ledger.Refusal) (string, reckoner.Position) { return r.AccountID, r.Position })
 }
@@ -114,12 +114,12 @@ func yieldAll[T any](ctx context.Context, rows []T) iter.Seq2[T, error] {
 }
 
 // EarlierEntries implements ledger.Restorer: there are no earlier logs.
-func (m *memLedger) EarlierEntries(ctx context.Context, _ ledger.Log, _ int32) iter.Seq2[ledger.Entry, error] {
+func (m *memLedger) EarlierEntries(ctx context.Context, _ ledger.Log, _ int32, _ *ledger.Place) iter.Seq2[ledger.Entry, error] {
 	return yieldAll[ledger.Entry](ctx, nil)
 }
 
 // EarlierRefusals implements ledger.Restorer.
-func (m *memLedger) EarlierRefusals(ctx context.Context, _ ledger.Log, _ int32) iter.Seq2[ledger.Refusal, error] {
+func (m *memLedger) EarlierRefusals(ctx context.Context, _ ledger.Log, _ int32, _ *ledger.Place) iter.Seq2[ledger.Refusal, error] {
 	return yieldAll[ledger.Refusal](ctx, nil)
 }
 
@@ -133,11 +133,11 @@ func (m *memLedger) Totals(ctx context.Context, log uint32, partition int32) ite
 // Audit implements ledger.Auditor.
 func (m *memLedger) Audit(ctx context.Context, log uint32, partition int32, below int64) (ledger.Checkpoint, error) {
 	c := ledger.Checkpoint{Log: log, Partition: partition, Next: below}
-	for e := range m.Entries(ctx, log, partition, below) {
+	for e := range m.Entries(ctx, log, partition, below, nil) {
 		c.Entries++
 		c.EntriesDigest += ledger.RowDigest(e.Position, e.Outcome, e.Quantity, e.AccountID, e.EventID)
 	}
-	for r := range m.Refusals(ctx, log, partition, below) {
+	for r := range m.Refusals(ctx, log, partition, below, nil) {
 		c.Refusals++
 		c.RefusalsDigest += ledger.RowDigest(r.Position, r.Outcome, reckoner.Quantity{}, r.AccountID, r.EventID)
 	}

@@ -73,7 +73,7 @@ func BenchmarkRestore(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		n := 0
-		for _, err := range l.Entries(context.Background(), 1, 0, 1<<40) {
+		for _, err := range l.Entries(context.Background(), 1, 0, 1<<40, nil) {
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -101,7 +101,7 @@ func drawRefusal(p reckoner.Position) *rapid.Generator[ledger.Refusal] {
 	return rapid.Custom(func(t *rapid.T) ledger.Refusal {
 		text := func(name string) string { return drawText().Draw(t, name) }
 		r := ledger.Refusal{
-			Position: p, AccountID: rapid.SampledFrom(append(accounts, "")).Draw(t, "account"), OrganizationID: text("org"),
+			Position: p, AccountID: rapid.SampledFrom(append(accounts, "", "a\x00", "a\x00b", "\xff\xfe", `\N'`+"\t\n", "é")).Draw(t, "account"), OrganizationID: text("org"),
 			ProjectID: text("project"), SubscriptionID: text("subscription"), Meter: text("meter"),
 			MeterType: reckoner.MeterType(rapid.IntRange(0, 3).Draw(t, "meter type")), EventID: text("id"),
 			Kind: reckoner.Kind(rapid.IntRange(0, 2).Draw(t, "kind")), Type: text("type"), UsageID: text("usage"),

@@ -32,7 +32,8 @@ func TestEarlierLogsBySuccessorsPartition(t *testing.T) {
 	seen := 0
 	for p := range next.Partitions {
 		got := make(map[string][]reckoner.Position)
-		for e, err := range l.EarlierEntries(ctx, next, p) {
+		var places []*ledger.Place
+		for e, err := range l.EarlierEntries(ctx, next, p, nil) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -40,7 +41,24 @@ func TestEarlierLogsBySuccessorsPartition(t *testing.T) {
 				t.Errorf("account %s belongs to partition %d, not %d", e.AccountID, own, p)
 			}
 			got[e.AccountID] = append(got[e.AccountID], e.Position)
+			places = append(places, placeOf(e.AccountID, e.Position))
 			seen++
+		}
+		// A restore that was interrupted goes on in the middle of an account, and of a log of it.
+		for i := 0; i < len(places); i += 9 {
+			rest := i + 1
+			for e, err := range l.EarlierEntries(ctx, next, p, places[i]) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if want := *places[rest]; want.AccountID != e.AccountID || want.Position != e.Position {
+					t.Fatalf("after %+v: row %d is %s of %s, want %+v", *places[i], rest, e.Position, e.AccountID, want)
+				}
+				rest++
+			}
+			if rest != len(places) {
+				t.Errorf("after %+v: %d rows, want %d", *places[i], rest, len(places))
+			}
 		}
 		for account, positions := range got {
 			slices.SortFunc(want[account], reckoner.Position.Cmp)
@@ -52,7 +70,7 @@ func TestEarlierLogsBySuccessorsPartition(t *testing.T) {
 	if seen != len(b.Entries) {
 		t.Errorf("%d entries, want each of %d once", seen, len(b.Entries))
 	}
-	for e, err := range l.EarlierEntries(ctx, ledger.Log{Number: 1, Partitions: 7}, 0) {
+	for e, err := range l.EarlierEntries(ctx, ledger.Log{Number: 1, Partitions: 7}, 0, nil) {
 		t.Errorf("before the first log: %v, %v", e.Position, err)
 	}
 }

@@ -73,7 +73,7 @@ func TestOverASocket(t *testing.T) {
 			if err := l.Ping(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if want := len(writeAccount(t, l)); len(collect(t, l.Entries(t.Context(), 1, 0, 100))) != want {
+			if want := len(writeAccount(t, l)); len(collect(t, l.Entries(t.Context(), 1, 0, 100, nil))) != want {
 				t.Errorf("want %d entries", want)
 			}
 		})

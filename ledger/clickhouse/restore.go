@@ -10,6 +10,7 @@ import (
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"reckoner"
 	"reckoner/ledger"
 )
 
@@ -58,27 +59,27 @@ func (l *Ledger) Checkpoints(ctx context.Context, log uint32) (all []ledger.Chec
 }
 
 // Entries implements ledger.Restorer. Rows are streamed: memory is bounded by a few blocks.
-func (l *Ledger) Entries(ctx context.Context, log uint32, partition int32, below int64) iter.Seq2[ledger.Entry, error] {
+func (l *Ledger) Entries(ctx context.Context, log uint32, partition int32, below int64, after *ledger.Place) iter.Seq2[ledger.Entry, error] {
 	var row entryRow
-	return stream(ctx, l, l.queries.restoreEntries, row.scan, restoreArgs(log, partition, below)...)
+	return stream(ctx, l, l.queries.restoreEntries, row.scan, afterArgs(restoreArgs(log, partition, below), after)...)
 }
 
 // Refusals implements ledger.Restorer.
-func (l *Ledger) Refusals(ctx context.Context, log uint32, partition int32, below int64) iter.Seq2[ledger.Refusal, error] {
+func (l *Ledger) Refusals(ctx context.Context, log uint32, partition int32, below int64, after *ledger.Place) iter.Seq2[ledger.Refusal, error] {
 	var row refusalRow
-	return stream(ctx, l, l.queries.restoreRefusals, row.scan, restoreArgs(log, partition, below)...)
+	return stream(ctx, l, l.queries.restoreRefusals, row.scan, afterArgs(restoreArgs(log, partition, below), after)...)
 }
 
 // EarlierEntries implements ledger.Restorer.
-func (l *Ledger) EarlierEntries(ctx context.Context, log ledger.Log, partition int32) iter.Seq2[ledger.Entry, error] {
+func (l *Ledger) EarlierEntries(ctx context.Context, log ledger.Log, partition int32, after *ledger.Place) iter.Seq2[ledger.Entry, error] {
 	var row entryRow
-	return stream(ctx, l, l.queries.earlierEntries, row.scan, earlierArgs(log, partition)...)
+	return stream(ctx, l, l.queries.earlierEntries, row.scan, afterArgs(earlierArgs(log, partition), after)...)
 }
 
 // EarlierRefusals implements ledger.Restorer.
-func (l *Ledger) EarlierRefusals(ctx context.Context, log ledger.Log, partition int32) iter.Seq2[ledger.Refusal, error] {
+func (l *Ledger) EarlierRefusals(ctx context.Context, log ledger.Log, partition int32, after *ledger.Place) iter.Seq2[ledger.Refusal, error] {
 	var row refusalRow
-	return stream(ctx, l, l.queries.earlierRefusals, row.scan, earlierArgs(log, partition)...)
+	return stream(ctx, l, l.queries.earlierRefusals, row.scan, afterArgs(earlierArgs(log, partition), after)...)
 }
 
 func earlierArgs(log ledger.Log, partition int32) []any {
@@ -87,6 +88,16 @@ func earlierArgs(log ledger.Log, partition int32) []any {
 
 func restoreArgs(log uint32, partition int32, below int64) []any {
 	return []any{ch.Named("log", log), ch.Named("partition", partition), ch.Named("below", below)}
+}
+
+// afterArgs adds a place; nil is the one before every row.
+func afterArgs(args []any, after *ledger.Place) []any {
+	if after == nil {
+		after = &ledger.Place{Position: reckoner.Position{Offset: -1}}
+	}
+	p := after.Position
+	return append(args, ch.Named("after", after.AccountID), ch.Named("after_log", p.Log),
+		ch.Named("after_offset", p.Offset), ch.Named("after_index", p.Index))
 }
 
 func (l *Ledger) syncReplicas(ctx context.Context) error {

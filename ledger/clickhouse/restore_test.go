@@ -10,6 +10,7 @@ import (
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"reckoner"
@@ -68,13 +69,25 @@ func checkLossless(t *testing.T, l *Ledger) {
 		if log%16 == 0 {
 			optimize(rt, l, "entries", "refusals")
 		}
-		entries := collect(rt, l.Entries(context.Background(), log, 3, below))
+		entries := collect(rt, l.Entries(context.Background(), log, 3, below, nil))
 		if diff := gocmp.Diff(restored(b.Entries, below, entryKey), entries, compareRows); diff != "" {
 			rt.Fatalf("entries (-written +restored):\n%s", diff)
 		}
-		refusals := collect(rt, l.Refusals(context.Background(), log, 3, below))
+		refusals := collect(rt, l.Refusals(context.Background(), log, 3, below, nil))
 		if diff := gocmp.Diff(restored(b.Refusals, below, refusalKey), refusals, compareRows); diff != "" {
 			rt.Fatalf("refusals (-written +restored):\n%s", diff)
+		}
+		if i := rapid.IntRange(0, len(entries)).Draw(rt, "after entry") - 1; i >= 0 {
+			rest := collect(rt, l.Entries(context.Background(), log, 3, below, placeOf(entryKey(&entries[i]))))
+			if diff := gocmp.Diff(entries[i+1:], rest, compareRows, cmpopts.EquateEmpty()); diff != "" {
+				rt.Fatalf("entries after %+v (-written +restored):\n%s", entries[i].Position, diff)
+			}
+		}
+		if i := rapid.IntRange(0, len(refusals)).Draw(rt, "after refusal") - 1; i >= 0 {
+			rest := collect(rt, l.Refusals(context.Background(), log, 3, below, placeOf(refusalKey(&refusals[i]))))
+			if diff := gocmp.Diff(refusals[i+1:], rest, compareRows, cmpopts.EquateEmpty()); diff != "" {
+				rt.Fatalf("refusals after %+v (-written +restored):\n%s", refusals[i].Position, diff)
+			}
 		}
 		got, err := l.Audit(context.Background(), log, 3, below)
 		if err != nil || got != want {
@@ -91,6 +104,10 @@ var compareRows = gocmp.Options{
 
 func entryKey(e *ledger.Entry) (string, reckoner.Position)     { return e.AccountID, e.Position }
 func refusalKey(r *ledger.Refusal) (string, reckoner.Position) { return r.AccountID, r.Position }
+
+func placeOf(account string, p reckoner.Position) *ledger.Place {
+	return &ledger.Place{AccountID: account, Position: p}
+}
 
 // restored is what a restore has to give for rows: those below an offset, by account and in the order of the log.
 func restored[T any](rows []T, below int64, key func(*T) (string, reckoner.Position)) []T {
@@ -176,7 +193,7 @@ func TestRestoreStopsEarly(t *testing.T) {
 	}
 	for range l.conn.Stats().MaxOpenConns + 1 {
 		n := 0
-		for _, err := range l.Refusals(t.Context(), 1, 0, 1<<60) {
+		for _, err := range l.Refusals(t.Context(), 1, 0, 1<<60, nil) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -188,7 +205,7 @@ func TestRestoreStopsEarly(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	n, failed := 0, error(nil)
-	for _, err := range l.Refusals(ctx, 1, 0, 1<<60) {
+	for _, err := range l.Refusals(ctx, 1, 0, 1<<60, nil) {
 		if err != nil {
 			failed = err
 			continue
@@ -200,7 +217,7 @@ func TestRestoreStopsEarly(t *testing.T) {
 	if !errors.Is(failed, context.Canceled) || n >= len(b.Refusals) {
 		t.Fatalf("%d rows, then %v: want a cancelled context", n, failed)
 	}
-	if got := len(collect(t, l.Refusals(t.Context(), 1, 0, 1<<60))); got != len(b.Refusals) {
+	if got := len(collect(t, l.Refusals(t.Context(), 1, 0, 1<<60, nil))); got != len(b.Refusals) {
 		t.Fatalf("%d rows after the interrupted reads, want %d", got, len(b.Refusals))
 	}
 }

@@ -119,10 +119,10 @@ func TestBatchOverManyMonths(t *testing.T) {
 	if err := l.Write(t.Context(), &b); err != nil {
 		t.Fatal(err)
 	}
-	if got := len(collect(t, l.Entries(t.Context(), 1, 0, 1<<40))); got != len(b.Entries) {
+	if got := len(collect(t, l.Entries(t.Context(), 1, 0, 1<<40, nil))); got != len(b.Entries) {
 		t.Errorf("%d entries, want %d", got, len(b.Entries))
 	}
-	if got := len(collect(t, l.Refusals(t.Context(), 1, 0, 1<<40))); got != len(b.Refusals) {
+	if got := len(collect(t, l.Refusals(t.Context(), 1, 0, 1<<40, nil))); got != len(b.Refusals) {
 		t.Errorf("%d refusals, want %d", got, len(b.Refusals))
 	}
 }
