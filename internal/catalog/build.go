@@ -29,7 +29,7 @@ func ParseOver(name string, data []byte, present *Catalog) (*Catalog, error) {
 	} else {
 		readYAML(data, d)
 	}
-	b := &builder{decoder: d, c: &Catalog{tables: newTables()}}
+	b := &builder{decoder: d, c: &Catalog{tables: newTables(), source: name}}
 	b.index()
 	b.resolve()
 	if b.err() == nil {

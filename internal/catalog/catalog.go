@@ -12,6 +12,7 @@ import (
 type Catalog struct {
 	tables
 	position Version // of the last record that was read
+	source   string  // the name of the document that it was read from, whose lines its rows hold; empty: none
 	autoOrg  string  // the id of the organization of accounts that are not listed; empty: none
 }
 

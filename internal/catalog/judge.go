@@ -13,18 +13,23 @@ func (t *tables) judge(ch *Change) []Fault {
 	if f := expects(ch, old); f != nil {
 		return []Fault{*f}
 	}
-	if ch.Entity == nil {
-		return t.users(ch.Kind, ch.Key)
+	return t.objections(ch.Ref(), ch.Entity)
+}
+
+// objections are the reasons but for the version. A nil entity deletes the one there is.
+func (t *tables) objections(ref Ref, e Entity) []Fault {
+	if e == nil {
+		return t.users(ref.Kind, ref.Key)
 	}
 	var before Entity
-	if old != nil {
+	if old := t.row(ref.Kind, ref.Key); old != nil {
 		before = old.entity
 	}
-	faults := t.dangling(ch.Entity)
+	faults := t.dangling(e)
 	missing := len(faults) > 0
-	faults = append(faults, t.taken(ch.Entity)...)
+	faults = append(faults, t.taken(e)...)
 	if !missing {
-		faults = append(faults, t.unsound(before, ch.Entity)...)
+		faults = append(faults, t.unsound(before, e)...)
 	}
 	return faults
 }
@@ -35,8 +40,10 @@ func expects(ch *Change, old *row) *Fault {
 		is = Version(old.made)
 	}
 	switch {
-	case is == ch.Expect:
+	case is == ch.Expect && (is > 0 || ch.Entity != nil):
 		return nil
+	case is == 0 && ch.Expect == 0:
+		return &Fault{Result: Stale, Message: fmt.Sprintf("there is no %s %q", ch.Kind, clip(ch.Key))}
 	case is == 0:
 		return &Fault{Result: Stale, Message: fmt.Sprintf("there is no %s %q; version %d was expected", ch.Kind, clip(ch.Key), ch.Expect)}
 	case ch.Expect == 0:

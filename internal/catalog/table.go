@@ -171,3 +171,23 @@ func (t *tables) copy() tables {
 	}
 	return c
 }
+
+// fork is copy for tables that never change again: it does not touch t, so that several may do it at once.
+func (t *tables) fork() tables {
+	mine := *t
+	own := func(m *btree.Map[string, *row]) *btree.Map[string, *row] { tree := *m; return &tree }
+	mine.deleted = own(t.deleted)
+	for k := range t.rows {
+		mine.rows[k] = own(t.rows[k])
+	}
+	for k := range t.names {
+		mine.names[k] = own(t.names[k])
+	}
+	for o := range t.sets {
+		tree := *t.sets[o]
+		mine.sets[o] = &tree
+	}
+	mentions := *t.mentions
+	mine.mentions = &mentions
+	return mine.copy()
+}

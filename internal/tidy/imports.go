@@ -31,6 +31,7 @@ func layers() []layer {
 		{dir: "ledger/report", may: []string{".", "ledger", "internal/catalog"}, tests: slices.Concat(engines, []string{"configs"})},
 		{dir: "internal/bus", tests: engines},
 		{dir: "internal/catalog", may: []string{"."}, tests: []string{"configs"}},
+		{dir: "internal/catalog/live", may: []string{".", "internal/catalog", "internal/bus"}, tests: engines},
 		{dir: "internal/chaos", tests: []string{"internal", "configs"}},
 		{dir: "internal/config", may: []string{"configs"}},
 		{dir: "internal/crash"},
