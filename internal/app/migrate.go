@@ -11,8 +11,15 @@ import (
 	"reckoner/ledger/clickhouse"
 )
 
+// DefaultMigrateWait is how long `migrate` waits for Kafka and ClickHouse: as long as they may take to start.
+const DefaultMigrateWait = 5 * time.Minute
+
 // Migrate is the command `migrate`: it brings topics and tables up to this build and registers the log.
-func Migrate(ctx context.Context, p *Process) error {
+func Migrate(ctx context.Context, p *Process) error { return MigrateWithin(ctx, p, DefaultMigrateWait) }
+
+// MigrateWithin is Migrate that waits so long for Kafka and ClickHouse to answer. What waiting does not mend, such as a
+// wrong password, ends it at once.
+func MigrateWithin(ctx context.Context, p *Process, wait time.Duration) error {
 	client, err := p.kafka()
 	if err != nil {
 		return err
@@ -21,7 +28,17 @@ func Migrate(ctx context.Context, p *Process) error {
 	if err != nil {
 		return err
 	}
-	if err := p.await(ctx, "Kafka", client.Ping); err != nil {
+	if err := p.answering(ctx, client, l, wait); err != nil {
+		return err
+	}
+	return p.migrate(ctx, client, l)
+}
+
+// answering waits for both engines.
+func (p *Process) answering(ctx context.Context, client *bus.Client, l *clickhouse.Ledger, wait time.Duration) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, wait, fmt.Errorf("gave up after %s (--wait)", wait))
+	defer cancel()
+	if err := p.await(ctx, "Kafka (kafka.brokers)", client.Ping); err != nil {
 		return err
 	}
 	// Not Ping: that asks the database, which may be what is to be made.
@@ -29,10 +46,7 @@ func Migrate(ctx context.Context, p *Process) error {
 		_, _, err := l.SchemaVersion(ctx)
 		return err
 	}
-	if err := p.await(ctx, "ClickHouse", answers); err != nil {
-		return err
-	}
-	return p.migrate(ctx, client, l)
+	return p.await(ctx, "ClickHouse (clickhouse.url)", answers)
 }
 
 func (p *Process) migrate(ctx context.Context, client *bus.Client, l *clickhouse.Ledger) error {
@@ -73,8 +87,8 @@ func (p *Process) register(ctx context.Context, logs ledger.Logs, partitions int
 
 func (p *Process) fits(l ledger.Log, partitions int32) error {
 	if l.Partitions != partitions {
-		return fmt.Errorf("%w: topic %s has %d partitions, log %d was registered with %d", ledger.ErrLogMismatch,
-			l.Topic, partitions, l.Number, l.Partitions)
+		return fmt.Errorf("%w: topic %s has %d partitions, log %d was registered with %d: register the topic as it is now with "+
+			"`reckoner migrate --new-log`", ledger.ErrLogMismatch, l.Topic, partitions, l.Number, l.Partitions)
 	}
 	return nil
 }

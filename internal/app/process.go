@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"reckoner/internal/bus"
 	"reckoner/internal/config"
@@ -95,11 +96,19 @@ func (p *Process) ledger(o clickhouse.Options) (*clickhouse.Ledger, error) {
 	return l, nil
 }
 
-// await waits for something at start, telling what it waits for, until it is there or ctx ends.
+// await waits for something at start, telling what it waits for and how long it will, until it is there, ctx ends, or a
+// failure is one that waiting does not mend.
 func (p *Process) await(ctx context.Context, what string, try func(context.Context) error) error {
 	p.Ops.Stage("waiting for " + what)
 	defer p.Ops.Stage("starting")
-	if err := retryUntil(ctx, try, func(err error) { p.Log.Warn("waiting for "+what, "error", err) }); err != nil {
+	failed := func(err error) {
+		patience := "as long as it takes"
+		if deadline, ok := ctx.Deadline(); ok {
+			patience = "for " + time.Until(deadline).Round(time.Second).String() + " more"
+		}
+		p.Log.Warn("waiting for "+what+", "+patience, "error", err)
+	}
+	if err := retryUntil(ctx, try, lasting, failed); err != nil {
 		return fmt.Errorf("wait for %s: %w", what, err)
 	}
 	return nil

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -122,16 +121,9 @@ func (w *rewrite) write(ctx context.Context, b *aggregator.Replayed) error {
 
 // retry writes until it can, or until writing again cannot help.
 func (w *rewrite) retry(ctx context.Context, rows *ledger.Batch) error {
-	var final error
-	err := retryUntil(ctx, func(ctx context.Context) error {
+	return retryUntil(ctx, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, w.Settings.ClickHouse.InsertTimeout)
 		defer cancel()
-		err := w.ledger.Write(ctx, rows)
-		if ledger.Permanent(err) {
-			final = err
-			return nil
-		}
-		return err
-	}, func(err error) { w.Log.Warn("write again", "error", err) })
-	return errors.Join(err, final)
+		return w.ledger.Write(ctx, rows)
+	}, ledger.Permanent, func(err error) { w.Log.Warn("write again", "error", err) })
 }

@@ -113,6 +113,27 @@ func Retryable(err error) bool {
 	}
 }
 
+// Refused reports whether the cluster turned this client away until a person changes something: a right that it lacks, a
+// protocol that the two do not share, topics that are not what they must be. It is less than not Retryable, which is also
+// what nobody has met yet.
+func Refused(err error) bool {
+	if _, ok := errors.AsType[*TopicMismatchError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*PartitionsChangedError](err); ok {
+		return true
+	}
+	code, _ := errors.AsType[kafka.Error](err)
+	switch code {
+	case kafka.TopicAuthorizationFailed, kafka.GroupAuthorizationFailed, kafka.ClusterAuthorizationFailed,
+		kafka.SASLAuthenticationFailed, kafka.UnsupportedSASLMechanism, kafka.IllegalSASLState, kafka.UnsupportedVersion,
+		kafka.InvalidReplicationFactor, kafka.PolicyViolation, kafka.InvalidConfiguration:
+		return true
+	default:
+		return false
+	}
+}
+
 // retryableCode adds what the client does not count as temporary: the codes that it makes up itself for a broker it
 // cannot find, and those that end with the next generation of a group.
 func retryableCode(code kafka.Error) bool {

@@ -56,3 +56,24 @@ func TestRetryable(t *testing.T) {
 		}
 	}
 }
+
+// Refused is what a person has to change: never what may pass, and never what nobody knows.
+func TestRefused(t *testing.T) {
+	for _, err := range []error{
+		kafka.TopicAuthorizationFailed, kafka.SASLAuthenticationFailed, kafka.UnsupportedVersion,
+		fmt.Errorf("topic x: %w", kafka.ClusterAuthorizationFailed), fmt.Errorf("create: %w: 3 copies", kafka.InvalidReplicationFactor),
+		&TopicMismatchError{}, &PartitionsChangedError{},
+	} {
+		if !Refused(err) || Retryable(err) {
+			t.Errorf("%v: refused %t, retryable %t", err, Refused(err), Retryable(err))
+		}
+	}
+	for _, err := range []error{
+		nil, io.EOF, context.DeadlineExceeded, context.Canceled, kafka.NotController, kafka.UnknownTopicOrPartition, kafka.LeaderNotAvailable,
+		kafka.BrokerNotAvailable, ErrBusy, ErrClosed, errors.New("new to us"), &UnknownError{Err: io.EOF},
+	} {
+		if Refused(err) {
+			t.Errorf("%v is refused", err)
+		}
+	}
+}

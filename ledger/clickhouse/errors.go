@@ -1,8 +1,10 @@
 package clickhouse
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 
@@ -23,10 +25,18 @@ const (
 	codeCannotConvert    = 70
 	codeUnknownDatabase  = 81
 	codeUnknownSetting   = 115
+	codeReadonly         = 164
+	codeUnknownUser      = 192
+	codeWrongPassword    = 193
+	codeRequiredPassword = 194
+	codeAddressRefused   = 195
+	codeDatabaseRefused  = 291
 	codeValueOutOfRange  = 321
 	codeDecimalOverflow  = 407
+	codeAccessRefused    = 497
 	codeAuthentication   = 516
 	codeUnknownEnumValue = 691
+	codeUnknownCluster   = 701
 )
 
 // code returns the code of the server's exception in err's chain, 0 when there is none.
@@ -39,14 +49,44 @@ func code(err error) int32 {
 
 // explain adds a remedy where one is known.
 func explain(err error) error {
+	if remedy := remedy(err); remedy != "" {
+		return fmt.Errorf("%w (%s)", err, remedy)
+	}
+	return err
+}
+
+func remedy(err error) string {
 	switch code(err) {
 	case codeUnknownDatabase, codeUnknownTable:
-		return fmt.Errorf("%w (has `reckoner migrate` been run?)", err)
-	case codeAuthentication:
-		return fmt.Errorf("%w (see the user and password in clickhouse.url)", err)
-	default:
-		return err
+		return "has `reckoner migrate` been run?"
+	case codeAuthentication, codeUnknownUser, codeWrongPassword, codeRequiredPassword, codeAddressRefused:
+		return "see the user and password in clickhouse.url"
+	case codeAccessRefused, codeDatabaseRefused, codeReadonly:
+		return "the user in clickhouse.url lacks a right: `migrate` creates and alters, `aggregate` reads and inserts, `ingest` reads"
+	case codeUnknownCluster:
+		return "see clickhouse.cluster, and the server's remote_servers"
 	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "clickhouse.url names a server whose certificate is not trusted under that name"
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
+		return "clickhouse.url asks for TLS on a port that has none: see its scheme and port"
+	}
+	return ""
+}
+
+// refusal marks what stays until a person changes something.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() error { return r.error }
+
+// Refused reports whether err comes of the settings, of the server's rights or of the schema, so that it stays until a
+// person changes one of them. A server that is away, starts or has no database yet refuses nothing.
+func Refused(err error) bool {
+	if _, ok := errors.AsType[refusal](err); ok {
+		return true
+	}
+	return !isMissing(err) && remedy(err) != ""
 }
 
 func isMissing(err error) bool {

@@ -138,7 +138,8 @@ func (l *Ledger) applied(ctx context.Context) (map[uint32]string, error) {
 			return nil, fmt.Errorf("read schema_migrations: %w", err)
 		}
 		if other, twice := applied[version]; twice && other != checksum {
-			return nil, fmt.Errorf("%w: migration %s was applied by two builds that disagree about it", ledger.ErrSchema, name)
+			return nil, refusal{fmt.Errorf("%w: migration %s was applied by two builds that disagree about it: keep the build that "+
+				"wrote the tables as they are, and delete the other's row from schema_migrations", ledger.ErrSchema, name)}
 		}
 		applied[version] = checksum
 	}
@@ -151,12 +152,12 @@ func (l *Ledger) applied(ctx context.Context) (map[uint32]string, error) {
 func checkApplied(all []migration, applied map[uint32]string) error {
 	for version, checksum := range applied {
 		if int(version) >= len(all) {
-			return fmt.Errorf("%w: it is at version %d, this build knows %d: run a newer build of reckoner",
-				ledger.ErrSchema, version, len(all)-1)
+			return refusal{fmt.Errorf("%w: it is at version %d, this build knows %d: run a newer build of reckoner",
+				ledger.ErrSchema, version, len(all)-1)}
 		}
 		if m := all[version]; m.checksum != checksum {
-			return fmt.Errorf("%w: migration %s reads otherwise than when it was applied: run the build that applied "+
-				"it, or one that has a new migration instead", ledger.ErrSchema, m.name)
+			return refusal{fmt.Errorf("%w: migration %s reads otherwise than when it was applied: run the build that applied "+
+				"it, or one that has a new migration instead", ledger.ErrSchema, m.name)}
 		}
 	}
 	return nil
