@@ -54,6 +54,8 @@ type Options struct {
 	Slog          *slog.Logger
 	// At is called before every step of the commit order, for crash tests; nil otherwise.
 	At func(step string)
+
+	rules ruleSet // of a test that is another build; nil: those of this one
 }
 
 // Aggregator works on the partitions that its group gives it.
@@ -93,6 +95,7 @@ func New(o Options) (*Aggregator, error) {
 		o: o, metrics: m, cache: cache, lock: lock, open: make(map[int32]*partition), status: newStatus(m),
 		starter: &starter{
 			doubt: o.BackoffMax / 2,
+			rules: o.rules,
 			dir:   o.Dir, log: o.Log, of: o.Partitioner, source: o.Source, restorer: o.Ledger, watcher: o.Ledger,
 			options: storeOptions{cache: cache, log: o.Slog}, metrics: m, slog: o.Slog,
 			vacancies: newVacancies(o.RestoreDelay, o.Slog),

@@ -28,16 +28,32 @@ type machine struct {
 	log         ledger.Log
 	number      int32 // of the partition
 	partitionOf Partitioner
+	rules       ruleSet // nil: those of this build
 	keys        keys
+}
+
+// ruleSet is every version of the decision rules that a build knows, from 1 on. Every version ever used stays.
+type ruleSet []func(v view, k *keys, e *reckoner.Event, fp reckoner.Fingerprint) (decision, error)
+
+// knownRules are those of this build, up to reckoner.Rules.
+func knownRules() ruleSet { return ruleSet{decideV1} }
+
+// newest is the greatest version of the rules.
+func (s ruleSet) newest() uint32 {
+	if s == nil {
+		return reckoner.Rules
+	}
+	return uint32(len(s))
 }
 
 // step decides one record against a layer and applies the decision to it. The effect is what the record changes
 // outside of the state. After an error the layer may hold half a record and must be thrown away.
 func (m *machine) step(l *layer, rec *Record) (effect, error) {
 	p := reckoner.Position{Log: m.log.Number, Partition: m.number, Offset: rec.Offset}
-	e, err := wire.DecodeEvent(rec.Value)
-	if e != nil && e.Rules > reckoner.Rules {
-		return effect{}, fmt.Errorf("%w (position %s, rules %d, known %d)", ErrNewerRules, p, e.Rules, reckoner.Rules)
+	newest := m.rules.newest()
+	e, err := wire.DecodeEventKnowing(rec.Value, newest)
+	if e != nil && e.Rules > newest {
+		return effect{}, fmt.Errorf("%w (position %s, rules %d, known %d)", ErrNewerRules, p, e.Rules, newest)
 	}
 	if err != nil {
 		return undecodable(p, rec, e, err), nil
@@ -90,14 +106,15 @@ func (m *machine) apply(l *layer, p reckoner.Position, e *reckoner.Event) (effec
 	return refused(p, e, fp, d), nil
 }
 
-// decide picks the rules that the event was stamped with. Every version ever used stays.
+// decide picks the rules that the event was stamped with.
 func (m *machine) decide(v view, e *reckoner.Event, fp reckoner.Fingerprint) (decision, error) {
-	switch e.Rules {
-	case 1:
-		return decideV1(v, &m.keys, e, fp)
-	default:
+	if m.rules == nil {
+		m.rules = knownRules()
+	}
+	if e.Rules == 0 || e.Rules > m.rules.newest() {
 		return decision{}, fmt.Errorf("%w (rules %d)", ErrNewerRules, e.Rules)
 	}
+	return m.rules[e.Rules-1](v, &m.keys, e, fp)
 }
 
 func (m *machine) applyUsage(l *layer, p reckoner.Position, e *reckoner.Event, fp reckoner.Fingerprint, d *decision) error {

@@ -43,7 +43,8 @@ type starter struct {
 	doubt time.Duration
 	// vacancies makes partitions without a state wait before they are restored; nil: they do not.
 	vacancies *vacancies
-	batchRows int // of a restore, that go to the store together; 0: restoreRows
+	rules     ruleSet // nil: those of this build
+	batchRows int     // of a restore, that go to the store together; 0: restoreRows
 }
 
 func (s *starter) path(partition int32) string {
@@ -109,7 +110,7 @@ func (s *starter) start(ctx context.Context, number int32) (*partition, error) {
 	st, err := openStore(s.path(number), s.log, number, s.options)
 	if err == nil {
 		if err = s.usable(ctx, st.checkpoint, f); err == nil {
-			return newPartition(s.log, number, s.of, st), nil
+			return s.partition(number, st), nil
 		}
 		err = errors.Join(err, st.close())
 	}
@@ -118,6 +119,9 @@ func (s *starter) start(ctx context.Context, number int32) (*partition, error) {
 	}
 	if f.known.Next < f.first {
 		return nil, fmt.Errorf("%w (checkpoint %d, the log begins at %d)", ErrLogTruncated, f.known.Next, f.first)
+	}
+	if err := s.mastered(f.known); err != nil {
+		return nil, err
 	}
 	if f.known.Next > s.log.Start(number) {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -132,7 +136,22 @@ func (s *starter) start(ctx context.Context, number int32) (*partition, error) {
 	if st, err = s.restore(ctx, f); err != nil {
 		return nil, err
 	}
-	return newPartition(s.log, number, s.of, st), nil
+	return s.partition(number, st), nil
+}
+
+func (s *starter) partition(number int32, st *store) *partition {
+	p := newPartition(s.log, number, s.of, st)
+	p.machine.rules = s.rules
+	return p
+}
+
+// mastered returns an error when a state comes from rules that this build does not know: it could not be told apart
+// from one that it decides wrongly upon.
+func (s *starter) mastered(c ledger.Checkpoint) error {
+	if newest := s.rules.newest(); c.Rules > newest {
+		return fmt.Errorf("%w (checkpoint %d was decided by rules %d, known %d)", ErrNewerRules, c.Next, c.Rules, newest)
+	}
+	return nil
 }
 
 // check holds a state that stayed open between two generations to the same rule. Nothing may be on its way.
@@ -147,7 +166,7 @@ func (s *starter) check(ctx context.Context, p *partition) error {
 // usable returns nil when the partition may go on from a local state, errNoState when the state must be restored from
 // the ledger, or why the partition must stop.
 func (s *starter) usable(ctx context.Context, c ledger.Checkpoint, f facts) error {
-	if err := reached(c, f.known); err != nil {
+	if err := errors.Join(reached(c, f.known), s.mastered(c)); err != nil {
 		return err
 	}
 	if c.Next < f.first {

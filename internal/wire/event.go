@@ -56,7 +56,10 @@ func encodeWritten(w *reckoner.Written) *pb.Written {
 //
 // Of an event with newer rules than this build knows only Rules can be trusted, so it is returned without validation:
 // the caller must stop before using it.
-func DecodeEvent(b []byte) (*reckoner.Event, error) {
+func DecodeEvent(b []byte) (*reckoner.Event, error) { return DecodeEventKnowing(b, reckoner.Rules) }
+
+// DecodeEventKnowing is DecodeEvent for one who knows the rules up to another number than this build.
+func DecodeEventKnowing(b []byte, newest uint32) (*reckoner.Event, error) {
 	var m pb.Event
 	if err := proto.Unmarshal(b, &m); err != nil {
 		return nil, errNotEvent
@@ -68,7 +71,7 @@ func DecodeEvent(b []byte) (*reckoner.Event, error) {
 		Meter:      reckoner.Meter{Name: m.Meter},
 		ReceivedAt: fromNanos(m.ReceivedAt), UpdatedAt: fromOptionalNanos(m.UpdatedAt), ReplyTo: m.ReplyTo,
 	}
-	if e.Rules > reckoner.Rules {
+	if e.Rules > newest {
 		return e, nil
 	}
 	// Neither number may wrap around into one that is known.
