@@ -32,15 +32,18 @@ type Catalogs interface{ Current() *catalog.Catalog }
 
 // Options are what a Server is made of. Catalog, Publisher, Outcomes, Ledger and Limits are required.
 type Options struct {
-	Catalog   Catalogs
-	Publisher Publisher
-	Outcomes  *Outcomes
-	Ledger    ledger.Reader
-	Limits    Limits
+	Catalog Catalogs
+	// CatalogWriter changes what Catalog gives; nil: there is no admin API.
+	CatalogWriter CatalogWriter
+	Publisher     Publisher
+	Outcomes      *Outcomes
+	Ledger        ledger.Reader
+	Limits        Limits
 
 	MaxAge         time.Duration // of a time of use; 0: no bound
 	MaxAhead       time.Duration // of a time of use before the clock
 	OutcomeTimeout time.Duration // how long a revert waits for its outcome
+	ChangeTimeout  time.Duration // how long a change of the catalog waits for its decision; 0: 10 s
 
 	Log        *slog.Logger          // default: none
 	Registerer prometheus.Registerer // default: a registry of its own
@@ -58,7 +61,7 @@ type Server struct {
 	ledger    ledger.Reader
 	limits    Limits
 
-	maxAge, maxAhead, outcomeTimeout time.Duration
+	maxAge, maxAhead, outcomeTimeout, changeTimeout time.Duration
 
 	log     *slog.Logger
 	metrics *metrics
@@ -93,9 +96,12 @@ func New(o Options) (*Server, error) {
 	if o.At == nil {
 		o.At = func(string) {}
 	}
+	if o.ChangeTimeout <= 0 {
+		o.ChangeTimeout = 10 * time.Second
+	}
 	s := &Server{
 		catalog: o.Catalog, publisher: o.Publisher, outcomes: o.Outcomes, ledger: o.Ledger, limits: o.Limits,
-		maxAge: o.MaxAge, maxAhead: o.MaxAhead, outcomeTimeout: o.OutcomeTimeout,
+		maxAge: o.MaxAge, maxAhead: o.MaxAhead, outcomeTimeout: o.OutcomeTimeout, changeTimeout: o.ChangeTimeout,
 		log: o.Log, metrics: newMetrics(o.Registerer), now: o.Now, newID: o.NewID, at: o.At,
 		bodies: budget{max: o.Limits.InflightBytesMax},
 	}
@@ -103,6 +109,7 @@ func New(o Options) (*Server, error) {
 	s.unknown = &f.dialect
 	s.routes = newRouter(slices.Concat(
 		f.routes(),
+		newAdmin(s, o.CatalogWriter).routes(),
 	))
 	s.outcomes.observe(s.metrics, s.limits.WaitersMax)
 	return s, nil
