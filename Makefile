@@ -11,10 +11,12 @@ BUF           := github.com/bufbuild/buf/cmd/buf@v1.57.2
 ARGS ?=
 # How long each fuzz target runs in `make fuzz`.
 FUZZTIME ?= 20s
-# How many seeds `make sim` runs, and how many rounds `make chaos`. SEED makes chaos draw its faults again.
+# How many seeds `make sim` runs, and how many rounds `make chaos`. SEED makes chaos draw its faults again. KAFKA is
+# embedded, or apache for three real brokers, which needs a JDK (17 or newer) and Maven.
 SEEDS ?= 2000
 ROUNDS ?= 100
 SEED ?= 0
+KAFKA ?= embedded
 
 .PHONY: help build run test check lint unit sim chaos test-kafka interop generate fuzz clean
 
@@ -45,7 +47,7 @@ sim: ## Simulate the aggregator with all its faults, SEEDS times over. A failure
 	RECKONER_SIM_SEEDS=$(SEEDS) GOGC=400 go test -count=1 -run '^TestSimulation$$' -timeout 12h ./aggregator
 
 chaos: ## Kill, freeze and starve real processes ROUNDS times under load, then count everything again.
-	go test -count=1 -run '^TestChaos$$' -v -timeout 12h ./internal/chaos -rounds $(ROUNDS) -seed $(SEED)
+	go test -count=1 -run '^(TestChaos|TestClickHouseIsStopped)$$' -v -parallel 1 -timeout 12h ./internal/chaos -rounds $(ROUNDS) -seed $(SEED) -kafka $(KAFKA) -outage 1m
 
 # The brokers come through Maven into the user's cache, once. One package at a time: three brokers fill two cores.
 test-kafka: ## Run the tests on three brokers of Apache Kafka. Needs a JDK (17 or newer) and Maven, too.

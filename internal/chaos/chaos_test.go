@@ -13,8 +13,17 @@ func TestChaos(t *testing.T) {
 	if rounds == 0 {
 		rounds, perRound = 5, 200
 	}
-	w := newWorld(t, 6, 10, 22)
-	w.begin(t)
+	var w *world
+	switch *kafkaFlag {
+	case "", "embedded":
+		w = newWorld(t, 6, 10, 22)
+		w.begin(t)
+	case "apache":
+		w = onApache(t, 6, 10, 22)
+		w.beginOnApache(t)
+	default:
+		t.Fatalf("KAFKA is %q: it is embedded or apache", *kafkaFlag)
+	}
 	for range 3 {
 		w.aggregate(t, w.clickhouse)
 	}
@@ -24,7 +33,7 @@ func TestChaos(t *testing.T) {
 	w.allReady(t)
 	l := w.startLoad(t, 8, 50*time.Millisecond, seed)
 	d := w.startDirect(t, seed)
-	f := &faults{t: t, world: w, load: l, rand: seed}
+	f := newFaults(t, w, l, seed, min(10, rounds))
 	started := time.Now()
 	for n := 1; n <= rounds; n++ {
 		f.round(n)
@@ -36,6 +45,7 @@ func TestChaos(t *testing.T) {
 	for _, p := range w.ingests {
 		p.terminate(t) // what it may still be writing is written then
 	}
+	w.inSync(t)
 	w.drain(t, time.Minute)
 	o := w.count(t, l)
 	w.verify(t)

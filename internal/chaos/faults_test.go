@@ -19,13 +19,23 @@ type faults struct {
 	load  *load
 	rand  *rand.Rand
 
+	loses  int                        // every so many rounds an aggregator loses its disk
 	ends   map[int]int64              // of the log at the last kill
-	frozen bool                       // the engines are
+	frozen bool                       // Kafka is, or one of its brokers
+	lost   int                        // disks so far
+	read   int64                      // rows that were restored for them
 	done   map[string]int             // what was done, how often
 	kills  int                        // processes that ended by SIGKILL, by us or by themselves
 	counts map[string][]time.Duration // from the kill until all that the log held then is in the ledger
-	acks   map[string][]time.Duration // from the kill until the next request that was acknowledged began
+	acks   map[string][]time.Duration // from the kill until every producer had begun another request that was acknowledged
 	memory map[string]int64           // the most that a process ever held
+}
+
+func newFaults(t *testing.T, w *world, l *load, chance *rand.Rand, loses int) *faults {
+	return &faults{
+		t: t, world: w, load: l, rand: chance, loses: loses, done: make(map[string]int), counts: make(map[string][]time.Duration),
+		acks: make(map[string][]time.Duration), memory: make(map[string]int64),
+	}
 }
 
 // progressWithin is how long after a fault everything must go on. Nothing may be stuck.
@@ -34,35 +44,39 @@ const progressWithin = time.Minute
 // round kills something, sometimes freezes something else meanwhile, and waits until everything goes on.
 func (f *faults) round(n int) {
 	t := f.t
-	if f.done == nil {
-		f.done, f.counts, f.acks, f.memory = map[string]int{}, map[string][]time.Duration{}, map[string][]time.Duration{}, map[string]int64{}
-	}
 	f.weigh()
+	f.world.inSync(t)
 	f.ends = f.world.ends(t)
 	thaw := func() {}
 	var what []string
 	victim := f.victim(n)
+	restored := func() {}
+	if n%f.loses == 0 {
+		restored = f.restoring(victim)
+	}
 	if f.rand.IntN(4) == 0 {
 		var frozen string
 		if frozen, thaw = f.freeze(victim); frozen != "" {
 			what = append(what, frozen)
 		}
 	}
-	began, did := f.hurt(n, victim)
+	name, began, did := f.hurt(n, victim)
 	what = append(what, did)
 	thaw()
+	var acked time.Duration
 	eventually(t, progressWithin, func() string {
-		if f.load.lastOK.Load() < began.UnixNano() {
-			return "no request is acknowledged after " + did
+		var all bool
+		if acked, all = f.load.again(); !all {
+			return "a producer is not acknowledged after " + did
 		}
 		return ""
 	})
-	acked := time.Unix(0, f.load.lastOK.Load()).Sub(began)
 	eventually(t, progressWithin, func() string { return f.missing(did) })
 	counted := time.Since(began)
-	f.acks[victim.name] = append(f.acks[victim.name], acked)
-	f.counts[victim.name] = append(f.counts[victim.name], counted)
+	f.acks[name] = append(f.acks[name], acked)
+	f.counts[name] = append(f.counts[name], counted)
 	f.standing()
+	restored()
 	fmt.Fprintf(t.Output(), "round %d: %s; acknowledging after %s, all counted after %s; %d events acknowledged\n",
 		n, strings.Join(what, ", "), round(acked), round(counted), f.load.acked.Load())
 }
@@ -90,12 +104,19 @@ func (f *faults) standing() {
 			f.t.Fatalf("%s ended by itself: %v\n%s", p.name, p.cmd.ProcessState, p.tail())
 		}
 	}
+	if w.cluster != nil {
+		w.cluster.Standing(f.t)
+	}
 }
 
+// victim is whom a round hurts; nil is a broker of Apache Kafka.
 func (f *faults) victim(n int) *process {
 	w := f.world
-	if n%10 == 0 {
+	if n%f.loses == 0 {
 		return w.aggregates[f.rand.IntN(len(w.aggregates))]
+	}
+	if w.cluster != nil && f.rand.IntN(3) == 0 {
+		return nil
 	}
 	switch k := f.rand.IntN(10); {
 	case k < 5:
@@ -107,18 +128,46 @@ func (f *faults) victim(n int) *process {
 	}
 }
 
-// hurt ends a process and starts it again. It returns when the end was, and what was done.
-func (f *faults) hurt(n int, p *process) (time.Time, string) {
+// hurt ends a process and starts it again. It returns whose end it was, when it was, and what was done.
+func (f *faults) hurt(n int, p *process) (name string, began time.Time, did string) {
+	switch {
+	case p == nil:
+		return f.killLeader()
+	case n%f.loses == 0:
+		began, did = f.loseDisk(p)
+	case p != f.world.engines && f.rand.IntN(2) == 0:
+		began, did = f.crash(p)
+	default:
+		began, did = f.end(p)
+	}
+	return p.name, began, did
+}
+
+// restoring returns what counts the rows that are restored from now on, after the end of a process.
+func (f *faults) restoring(victim *process) func() {
+	before := f.world.restored(f.t) - victim.metric(f.t, "reckoner_aggregator_restored_rows_total", "")
+	return func() {
+		f.world.allReady(f.t)
+		f.read += f.world.restored(f.t) - before
+	}
+}
+
+// loseDisk ends an aggregator and takes its states away.
+func (f *faults) loseDisk(p *process) (time.Time, string) {
+	began := f.kill(p)
+	dir := filepath.Join(p.dir, "state")
+	if states, err := os.ReadDir(dir); err != nil || len(states) == 0 {
+		f.t.Errorf("%s has no states that it could lose: %v", p.name, err)
+	}
+	must(f.t, os.RemoveAll(dir))
+	f.lost++
+	p.start(f.t)
+	return began, f.did("kill -9 and lose the disk of", p.name)
+}
+
+// end ends a process, or two at once.
+func (f *faults) end(p *process) (time.Time, string) {
 	t := f.t
-	if n%10 == 0 {
-		began := f.kill(p)
-		must(t, os.RemoveAll(filepath.Join(p.dir, "state")))
-		p.start(t)
-		return began, f.did("kill -9 and lose the disk of", p)
-	}
-	if p != f.world.engines && f.rand.IntN(2) == 0 {
-		return f.crash(p)
-	}
 	if p.dir != "" && f.rand.IntN(5) == 0 {
 		other := f.world.aggregates[f.rand.IntN(len(f.world.aggregates))]
 		if other != p {
@@ -126,7 +175,8 @@ func (f *faults) hurt(n int, p *process) (time.Time, string) {
 			began := f.kill(p)
 			other.start(t)
 			p.start(t)
-			return began, f.did("kill -9 at once "+other.name+" and", p)
+			f.did("kill -9", other.name)
+			return began, "at once " + other.name + " and " + f.did("kill -9", p.name)
 		}
 	}
 	began := f.kill(p)
@@ -134,17 +184,20 @@ func (f *faults) hurt(n int, p *process) (time.Time, string) {
 		pause(time.Duration(f.rand.Int64N(int64(3 * time.Second)))) // the others go on without it
 	}
 	p.start(t)
-	return began, f.did("kill -9", p)
+	return began, f.did("kill -9", p.name)
 }
 
-func (f *faults) did(what string, p *process) string {
-	f.done[strings.Fields(what)[0]+" "+strings.Split(p.name, "-")[0]]++
-	return what + " " + p.name
+// did keeps what was done to whom, for the report.
+func (f *faults) did(what, name string) string {
+	kind, _, _ := strings.Cut(name, "-")
+	f.done[what+" "+kind]++
+	return what + " " + name
 }
 
 func (f *faults) kill(p *process) time.Time {
 	began := time.Now()
 	p.kill(f.t)
+	f.load.fault(began)
 	f.kills++
 	f.mark(p)
 	return began
@@ -170,9 +223,10 @@ func (f *faults) crash(p *process) (time.Time, string) {
 	f.kill(p)
 	p.start(f.t, "RECKONER_CRASH_AT="+at)
 	var began time.Time
-	what := f.did("crash", p) + " at " + at
+	what := f.did("crash", p.name) + " at " + at
 	if p.dies(f.t, 8*time.Second) {
 		began = time.Now()
+		f.load.fault(began)
 		f.kills++
 		f.mark(p)
 	} else {
@@ -186,6 +240,9 @@ func (f *faults) crash(p *process) (time.Time, string) {
 // freeze stops another process, an aggregator for longer than its session, and returns what wakes it up.
 func (f *faults) freeze(but *process) (string, func()) {
 	w := f.world
+	if w.cluster != nil && but != nil && f.rand.IntN(3) == 0 { // never two brokers at once
+		return f.freezeBroker()
+	}
 	all := slices.Concat([]*process{w.engines}, w.aggregates, w.ingests)
 	p := all[f.rand.IntN(len(all))]
 	if p == but {
@@ -197,8 +254,8 @@ func (f *faults) freeze(but *process) (string, func()) {
 	}
 	p.signal(f.t, syscall.SIGSTOP)
 	until := time.Now().Add(d)
-	f.frozen = p == w.engines
-	return f.did("freeze", p) + " for " + d.String(), func() {
+	f.frozen = p == w.engines && w.cluster == nil
+	return f.did("freeze", p.name) + " for " + d.String(), func() {
 		pause(time.Until(until))
 		p.signal(f.t, syscall.SIGCONT)
 		f.frozen = false
@@ -218,7 +275,11 @@ func (f *faults) weigh() {
 func (f *faults) report(rounds int, took time.Duration) {
 	f.weigh()
 	out := f.t.Output()
-	fmt.Fprintf(out, "\n%d rounds in %s: %d processes ended by SIGKILL; %v\n", rounds, took.Round(time.Second), f.kills, f.done)
+	fmt.Fprintf(out, "\n%d rounds in %s: %d processes ended by SIGKILL\n", rounds, took.Round(time.Second), f.kills)
+	for _, what := range sorted(f.done) {
+		fmt.Fprintf(out, "%4d x %s\n", f.done[what], what)
+	}
+	fmt.Fprintf(out, "disks lost: %d; rows restored for that: %d\n", f.lost, f.read)
 	for _, name := range sorted(f.counts) {
 		fmt.Fprintf(out, "%-12s acknowledging again after %s, all counted again after %s\n", name, spread(f.acks[name]), spread(f.counts[name]))
 	}
@@ -227,6 +288,9 @@ func (f *faults) report(rounds int, took time.Duration) {
 		if kind != "engines" && f.memory[kind] > 1<<30 {
 			f.t.Errorf("%s held %d MiB", kind, f.memory[kind]>>20)
 		}
+	}
+	if f.lost != rounds/f.loses || f.read == 0 && f.lost > 5 { // others may hold an older state of the same partitions
+		f.t.Errorf("%d disks were lost and %d rows restored in %d rounds", f.lost, f.read, rounds)
 	}
 	if f.kills < rounds {
 		f.t.Errorf("%d kills in %d rounds", f.kills, rounds)

@@ -20,14 +20,16 @@ import (
 // load is producers that send, repeat and take back usage, each for accounts of its own, and each sure of what it was
 // told: a request without an answer is sent again, with the same ids, until it gets one.
 type load struct {
-	apis   []string
-	pace   time.Duration // between two requests of a producer
-	done   chan struct{}
-	work   sync.WaitGroup
-	all    []*producer
-	acked  atomic.Int64 // events
-	tries  atomic.Int64 // requests that got no final answer and were sent again
-	lastOK atomic.Int64 // when the request began that was acknowledged last, UNIX nanoseconds
+	apis     []string
+	pace     time.Duration // between two requests of a producer
+	done     chan struct{}
+	work     sync.WaitGroup
+	all      []*producer
+	acked    atomic.Int64 // events
+	decided  atomic.Int64 // requests that were answered with an outcome
+	deferred atomic.Int64 // requests that wait for the outcome and were answered 202: stored, and not decided in time
+	tries    atomic.Int64 // requests that got no final answer and were sent again
+	since    atomic.Int64 // the moment of a fault, UNIX nanoseconds
 }
 
 // key names an event: the scope of an id is (account, kind).
@@ -62,7 +64,8 @@ type producer struct {
 	api    int
 	tabs   []*tab
 	books  map[key]*told
-	wrong  []string // answers that must not be
+	again  atomic.Int64 // nanoseconds from the fault to the begin of the first attempt after it that was acknowledged; 0: none was
+	wrong  []string     // answers that must not be
 }
 
 // startLoad starts producers; they share out the accounts.
@@ -168,9 +171,13 @@ func (p *producer) create(a *tab, list []usage, wait bool) {
 	got := p.send(path, map[string]any{"usages": list}, header)
 	switch {
 	case got.status == http.StatusOK && wait:
+		p.load.decided.Add(1)
 		p.note(a, list, got.body)
-	case got.status == http.StatusOK && got.body == "{}", got.status == http.StatusAccepted && wait:
+	case got.status == http.StatusOK && got.body == "{}":
+	case got.status == http.StatusAccepted && wait:
+		p.load.deferred.Add(1)
 	case got.status == http.StatusConflict && wait && strings.Contains(got.body, "was used before"):
+		p.load.decided.Add(1)
 	default:
 		p.wrong = append(p.wrong, fmt.Sprintf("%d usages: %d %s", len(list), got.status, got.body))
 		return
@@ -259,9 +266,14 @@ func (p *producer) takeBack(path string, amount int64, id string, k *told) {
 	}
 	got := p.send(path, body, http.Header{"Idempotency-Key": {id}})
 	outcome := got.header.Get("Reckoner-Outcome")
-	if want, decided := statuses()[outcome]; decided && got.status == want {
+	want, decided := statuses()[outcome]
+	switch {
+	case decided && got.status == want:
+		p.load.decided.Add(1)
 		k.hear(p, outcome)
-	} else if got.status != http.StatusAccepted || outcome != "" {
+	case got.status == http.StatusAccepted && outcome == "":
+		p.load.deferred.Add(1)
+	default:
 		p.wrong = append(p.wrong, fmt.Sprintf("revert: %d %q %s", got.status, outcome, got.body))
 		return
 	}
@@ -285,7 +297,9 @@ func (p *producer) send(path string, body any, header http.Header) answer {
 		began := time.Now()
 		got, err := p.try(path, text, header)
 		if err == nil && !slices.Contains([]int{503, 500, 502, 408}, got.status) {
-			p.load.lastOK.Store(max(p.load.lastOK.Load(), began.UnixNano()))
+			if after := began.UnixNano() - p.load.since.Load(); after > 0 {
+				p.again.CompareAndSwap(0, after)
+			}
 			return got
 		}
 		if err == nil && (got.status != 503 || got.header.Get("Retry-After") == "" || !strings.HasPrefix(got.body, `{"code":14,`)) {
@@ -310,6 +324,27 @@ func (p *producer) try(path string, body []byte, header http.Header) (answer, er
 	defer func() { _ = res.Body.Close() }()
 	b, err := io.ReadAll(res.Body)
 	return answer{res.StatusCode, res.Header, string(b)}, err
+}
+
+// fault sets the moment from which again counts.
+func (l *load) fault(at time.Time) {
+	l.since.Store(at.UnixNano())
+	for _, p := range l.all {
+		p.again.Store(0)
+	}
+}
+
+// again returns how long after the fault every producer was acknowledged again, and false while one was not.
+func (l *load) again() (time.Duration, bool) {
+	var most int64
+	for _, p := range l.all {
+		n := p.again.Load()
+		if n == 0 {
+			return 0, false
+		}
+		most = max(most, n)
+	}
+	return time.Duration(most), true
 }
 
 // wanted holds every answer that the producers got against what they may get.

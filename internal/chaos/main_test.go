@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+	"time"
 
 	"reckoner/internal/embedded/chdb"
 )
@@ -17,6 +18,8 @@ import (
 var (
 	roundsFlag = flag.Int("rounds", 0, "rounds of TestChaos; 0: as many as fit a minute")
 	seedFlag   = flag.Uint64("seed", 0, "seed of TestChaos; 0 takes a new one")
+	outageFlag = flag.Duration("outage", time.Minute, "how long ClickHouse is stopped in TestClickHouseIsStopped")
+	kafkaFlag  = flag.String("kafka", os.Getenv("KAFKA"), "Kafka of TestChaos: embedded (also when empty), or apache, which needs a JDK and Maven")
 )
 
 // suite is what all tests share. It is written before the first of them runs.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -133,11 +132,7 @@ func (l *load) total(t *testing.T, goal int64) {
 func TestKafkaFails(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 4, 4, 12, setting("ingest.outcome_timeout", "300ms"), setting("ingest.produce_timeout", "1s"))
-	w.engines = newProcess(t, "engines", w.env, "engines", "--data-dir", filepath.Join(w.dir, "engines"), "--ops-listen", freeAddress(t),
-		"--kafka-listen", "127.0.0.1:0", "--clickhouse-listen", w.clickhouse)
-	w.engines.ops = w.engines.args[4]
-	w.engines.start(t)
-	w.engines.ready(t)
+	w.startEngines(t, "127.0.0.1:0")
 	b := brokertest.Open(t, broker.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", Brokers: 3})
 	w.migrate(t, b.Addr())
 	for range 2 {

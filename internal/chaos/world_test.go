@@ -17,12 +17,13 @@ import (
 	"github.com/google/uuid"
 
 	"reckoner/internal/bus"
+	"reckoner/internal/kafkatest"
 )
 
 // world is an installation: the engines, and the processes one by one.
 type world struct {
 	dir        string
-	kafka      string
+	kafka      string // addresses, parted by commas
 	clickhouse string
 	partitions int
 	env        []string // settings of all processes
@@ -30,6 +31,7 @@ type world struct {
 	accounts   []account // of the catalog
 
 	engines    *process
+	cluster    *kafkatest.Cluster // of Apache Kafka; nil: the engines' Kafka is used
 	aggregates []*process
 	ingests    []*process
 	apis       []string // addresses of the ingests
@@ -94,13 +96,19 @@ func (w *world) writeCatalog(t *testing.T) {
 // begin starts the engines and makes topics and tables.
 func (w *world) begin(t *testing.T) {
 	t.Helper()
+	w.startEngines(t, w.kafka)
+	w.migrate(t, w.kafka)
+}
+
+// startEngines starts the engines, with their Kafka at this address.
+func (w *world) startEngines(t *testing.T, kafka string) {
+	t.Helper()
 	ops := freeAddress(t)
 	w.engines = newProcess(t, "engines", w.env, "engines", "--data-dir", filepath.Join(w.dir, "engines"), "--ops-listen", ops,
-		"--kafka-listen", w.kafka, "--clickhouse-listen", w.clickhouse)
+		"--kafka-listen", kafka, "--clickhouse-listen", w.clickhouse)
 	w.engines.ops = ops
 	w.engines.start(t)
 	w.engines.ready(t)
-	w.migrate(t, w.kafka)
 }
 
 // migrate makes topics and tables, and opens a client of the log.
@@ -117,7 +125,7 @@ func (w *world) open(t *testing.T, kafka string) {
 	t.Helper()
 	w.kafka = kafka
 	var err error
-	w.client, err = bus.Open(bus.Options{Brokers: []string{kafka}, IOTimeout: 5 * time.Second})
+	w.client, err = bus.Open(bus.Options{Brokers: strings.Split(kafka, ","), IOTimeout: 5 * time.Second})
 	must(t, err)
 	t.Cleanup(w.client.Close)
 }

@@ -159,6 +159,16 @@ func (c *Cluster) Restart(t testing.TB, ids ...int) {
 	}
 }
 
+// Standing makes sure that no broker ended that was not killed.
+func (c *Cluster) Standing(t testing.TB) {
+	t.Helper()
+	for _, n := range c.nodes {
+		if !n.killed && n.process.gone() {
+			t.Fatalf("broker %d ended by itself\n%s", n.id, n.process.tail(4<<10))
+		}
+	}
+}
+
 // Pause stops a broker with SIGSTOP: it is not dead and does not answer. The returned function lets it go on.
 func (c *Cluster) Pause(t testing.TB, id int) (resume func()) {
 	t.Helper()
