@@ -18,8 +18,8 @@ func newSend() *cobra.Command {
 		Short: "Report a CSV or NDJSON file of usage and reverts over HTTP",
 		Long: "Report a file of usage and reverts over HTTP: in batches, over several connections, each account's lines in the order of the\n" +
 			"file. Columns: kind,id,account_id,time,amount,usage_id; NDJSON also type, source, metadata. An interrupted run goes on where\n" +
-			"it was; sending a line twice never counts it twice. What is delivered is remembered by file, address and organization: after\n" +
-			"a server lost its data, send with --restart.\n\n" +
+			"it was; sending a line twice never counts it twice. What is delivered is remembered by file, address and organization, and\n" +
+			"believed when the server shows that it still has it; else, or with --restart, every line goes out again.\n\n" +
 			"Times older than the server's ingest.max_age need a credential with the scope usage.backfill; the demo credential has it.\n\n" +
 			"Exit status: 0 when every line was delivered and decided or accepted, 1 when any was refused or not delivered.",
 		Example: "  reckoner send usage.csv\n  reckoner send --url https://meter.example --org acme --credential producer:secret usage.ndjson",

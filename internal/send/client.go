@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -23,6 +24,7 @@ const (
 	backoffMax      = 10 * time.Second
 	retryAfterMax   = 60 * time.Second
 	idempotencyName = "Idempotency-Key"
+	preferName      = "Prefer"
 )
 
 // A client makes one request after the other, each again until it is answered for good.
@@ -38,6 +40,7 @@ type client struct {
 type answer struct {
 	status  int
 	outcome string // of a revert, when it is decided
+	repeats bool   // every usage of the request was known before; only told to who waits for the outcome
 	code    int    // the gRPC code of an error
 	message string
 }
@@ -76,22 +79,34 @@ func newClient(o Options, note func(string)) (*client, error) {
 
 func (c *client) close() { c.http.CloseIdleConnections() }
 
+// asked says how one request is made.
+type asked struct {
+	key    string // the header Idempotency-Key; empty: none
+	prefer string // the header Prefer; empty: none
+	// once ends the request with errUnclear after an attempt that may have been stored without an answer: a second one
+	// would be told that it is a repetition of the first.
+	once bool
+}
+
+var errUnclear = errors.New("it is not clear whether the server took it")
+
 // post returns the first answer that is final. Its error means that there was none: ctx ended, or the server gave no
 // final answer for as long as retryFor.
-func (c *client) post(ctx context.Context, body []byte, key string, path ...string) (answer, error) {
+func (c *client) post(ctx context.Context, body []byte, how asked, path ...string) (answer, error) {
 	target := c.base.JoinPath(path...).String()
 	var since time.Time
 	for attempt := 0; ; attempt++ {
-		a, wait, err := c.try(ctx, target, key, body)
+		a, wait, err := c.try(ctx, target, how, body)
+		if how.once && mayBeStored(a, err) {
+			return answer{}, fmt.Errorf("%w: %w", errUnclear, orAnswer(err, a))
+		}
 		if ctx.Err() != nil {
 			return answer{}, context.Cause(ctx)
 		}
 		if err == nil && !retryable(a.status) {
 			return a, nil
 		}
-		if err == nil {
-			err = errors.New(a.String())
-		}
+		err = orAnswer(err, a)
 		if since.IsZero() {
 			since = time.Now()
 		}
@@ -108,16 +123,35 @@ func (c *client) post(ctx context.Context, body []byte, key string, path ...stri
 	}
 }
 
+// mayBeStored reports whether an attempt without a final answer may have been stored: it was sent, and not for sure
+// turned away.
+func mayBeStored(a answer, err error) bool {
+	if err == nil {
+		return retryable(a.status) && a.status != http.StatusTooManyRequests
+	}
+	op, ok := errors.AsType[*net.OpError](err)
+	return !ok || op.Op != "dial"
+}
+
+func orAnswer(err error, a answer) error {
+	if err == nil {
+		return errors.New(a.String())
+	}
+	return err
+}
+
 // try makes one attempt. wait is what the server asked for, 0 when it did not.
-func (c *client) try(ctx context.Context, target, key string, body []byte) (a answer, wait time.Duration, err error) {
+func (c *client) try(ctx context.Context, target string, how asked, body []byte) (a answer, wait time.Duration, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
 	if err != nil {
 		return answer{}, 0, err
 	}
 	req.SetBasicAuth(c.id, c.secret)
 	req.Header.Set("Content-Type", "application/json")
-	if key != "" {
-		req.Header.Set(idempotencyName, key)
+	for name, value := range map[string]string{idempotencyName: how.key, preferName: how.prefer} {
+		if value != "" {
+			req.Header.Set(name, value)
+		}
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -132,8 +166,19 @@ func (c *client) try(ctx context.Context, target, key string, body []byte) (a an
 	var told struct {
 		Code    int    `json:"code"`
 		Message string `json:"message"`
+
+		Outcomes []struct {
+			Duplicate bool `json:"duplicate"`
+		} `json:"outcomes"`
 	}
-	if !a.ok() && json.Unmarshal(data, &told) == nil {
+	switch err := json.Unmarshal(data, &told); {
+	case err != nil: // the status says enough
+	case a.ok():
+		a.repeats = len(told.Outcomes) > 0
+		for _, one := range told.Outcomes {
+			a.repeats = a.repeats && one.Duplicate
+		}
+	default:
 		a.code, a.message = told.Code, clipTo(messageBytesMax, told.Message)
 	}
 	return a, retryAfter(resp.Header.Get("Retry-After"), time.Now()), nil

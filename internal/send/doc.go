@@ -11,4 +11,9 @@
 //
 // Every line carries its own id, so that sending a line again never counts it twice. That is what makes a resumed run
 // safe: it starts at the first line that is not known to be delivered, and may send some again.
+//
+// What an earlier run delivered is believed only after the server has shown that it still has it: two delivered usages,
+// the first and the last, are sent again and must be answered as repetitions. Anything else (a server without its data,
+// another one at the same address, an outcome that does not come) sends every line again. Where a server went back to an
+// older state, the last delivered usage then comes before its account's other lost lines.
 package send

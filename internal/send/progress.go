@@ -14,7 +14,8 @@ import (
 )
 
 // A progress is what an interrupted run leaves to the next one: how many lines of which file the server at which
-// address has for sure. Losing it is safe; every line then goes out again and is a duplicate.
+// address had for sure; confirm asks whether it still has them. Losing it is safe; every line then goes out again and is a
+// duplicate.
 type progress struct {
 	SHA256    string    `json:"file_sha256"`
 	URL       string    `json:"url"`

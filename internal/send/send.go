@@ -99,17 +99,30 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 	if err != nil {
 		return Summary{}, fmt.Errorf("%s: %w", o.Path, err)
 	}
+	saved := newProgressFile(o.StateDir, found.sha256, o.URL, o.Org)
+	was, err := resume(ctx, &o, file, saved, found.lines)
+	if err != nil {
+		return Summary{}, err
+	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return Summary{}, err
 	}
-	saved := newProgressFile(o.StateDir, found.sha256, o.URL, o.Org)
-	var was progress
-	if !o.Restart {
-		if was, err = saved.load(found.lines); err != nil {
-			return Summary{}, err
-		}
-	}
 	return deliver(ctx, o, file, found, saved, was)
+}
+
+// resume returns how far an earlier run came, as far as the server shows that it still has what it was sent.
+func resume(ctx context.Context, o *Options, file io.ReadSeeker, saved *progressFile, lines int64) (progress, error) {
+	if o.Restart {
+		return progress{}, nil
+	}
+	was, err := saved.load(lines)
+	if err != nil || was.Delivered == 0 {
+		return progress{}, err
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return progress{}, err
+	}
+	return confirm(ctx, o, file, saved, was)
 }
 
 // deliver sends the lines that an earlier run did not.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -27,6 +28,8 @@ type request struct {
 	usage   string // of a revert
 	ids     []string
 	body    string
+	waits   bool   // for the outcome, as a probe does
+	known   []bool // of each usage, before this request
 }
 
 // A disturbance may answer a request instead of the fake, or break its connection.
@@ -76,16 +79,32 @@ func (f *fakeIngest) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	f.enter(got.account)
 	defer f.leave(got.account)
-	a := f.decide(got)
+	a := f.decide(&got)
 	if a.outcome != "" {
 		w.Header().Set("Reckoner-Outcome", a.outcome)
 	}
 	if a.ok() {
 		w.WriteHeader(a.status)
-		_, _ = io.WriteString(w, "{}")
+		_, _ = io.WriteString(w, got.outcomes())
 		return
 	}
 	refuse(w, a.status, a.code, a.message)
+}
+
+// outcomes is the body of an answer, in the server's own form.
+func (r *request) outcomes() string {
+	if !r.waits {
+		return "{}"
+	}
+	var all []string
+	for i, id := range r.ids {
+		one := fmt.Sprintf(`{"id":%q,"outcome":"applied","quantity":"1"`, id)
+		if r.known[i] {
+			one += `,"duplicate":true`
+		}
+		all = append(all, one+"}")
+	}
+	return `{"outcomes":[` + strings.Join(all, ",") + "]}"
 }
 
 func refuse(w http.ResponseWriter, status, code int, message string) {
@@ -98,7 +117,7 @@ func parseRequest(r *http.Request) (request, error) {
 	if err != nil {
 		return request{}, err
 	}
-	got := request{body: string(body), key: r.Header.Get("Idempotency-Key")}
+	got := request{body: string(body), key: r.Header.Get("Idempotency-Key"), waits: strings.HasPrefix(r.Header.Get("Prefer"), "wait=")}
 	p := strings.Split(strings.TrimPrefix(r.URL.Path, "/v1beta1/"), "/")
 	switch {
 	case len(p) == 5 && p[0] == "organizations" && p[1] == org && p[2] == "billing" && p[4] == "usages":
@@ -135,12 +154,13 @@ func (f *fakeIngest) leave(account string) {
 	f.busy[account] = false
 }
 
-func (f *fakeIngest) decide(r request) answer {
+func (f *fakeIngest) decide(r *request) answer {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.requests = append(f.requests, r)
+	f.requests = append(f.requests, *r)
 	if !r.revert {
 		for _, id := range r.ids {
+			r.known = append(r.known, f.usages[r.account+" "+id])
 			f.usages[r.account+" "+id] = true
 		}
 		return answer{status: 200}
@@ -160,6 +180,18 @@ func (f *fakeIngest) decide(r request) answer {
 	}
 	f.answers[key] = a
 	return a
+}
+
+// forget loses usages, as a server does that went back to an older state, and with all of them everything else.
+func (f *fakeIngest) forget(lost func(id string) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	maps.DeleteFunc(f.usages, func(key string, _ bool) bool { return lost(strings.Fields(key)[1]) })
+	if len(f.usages) == 0 {
+		clear(f.reverted)
+		clear(f.answers)
+	}
+	f.requests = nil
 }
 
 // sent returns the ids of each account in the order in which they were first stored.

@@ -109,14 +109,8 @@ type usageBody struct {
 	Metadata  json.RawMessage `json:"metadata,omitempty"`
 }
 
-// flush sends what an account has waiting, if anything.
-func (w *worker) flush(ctx context.Context, a *account) error {
-	if len(a.lines) == 0 {
-		return nil
-	}
-	lines := a.lines
-	a.lines, a.bytes = nil, 0
-	w.waiting -= len(lines)
+// postUsages sends usages of one account.
+func (c *client) postUsages(ctx context.Context, org string, lines []line, how asked) (answer, error) {
 	usages := make([]usageBody, len(lines))
 	for i, l := range lines {
 		usages[i] = usageBody{ID: l.id, Type: l.typ, Source: l.source, Amount: l.amount, Metadata: l.metadata}
@@ -126,9 +120,20 @@ func (w *worker) flush(ctx context.Context, a *account) error {
 	}
 	body, err := json.Marshal(map[string]any{"usages": usages})
 	if err != nil {
-		return fmt.Errorf("line %d: %w", lines[0].number, err)
+		return answer{}, fmt.Errorf("line %d: %w", lines[0].number, err)
 	}
-	got, err := w.client.post(ctx, body, "", "v1beta1", "organizations", w.org, "billing", lines[0].account, "usages")
+	return c.post(ctx, body, how, "v1beta1", "organizations", org, "billing", lines[0].account, "usages")
+}
+
+// flush sends what an account has waiting, if anything.
+func (w *worker) flush(ctx context.Context, a *account) error {
+	if len(a.lines) == 0 {
+		return nil
+	}
+	lines := a.lines
+	a.lines, a.bytes = nil, 0
+	w.waiting -= len(lines)
+	got, err := w.client.postUsages(ctx, w.org, lines, asked{})
 	if err != nil {
 		return err
 	}
@@ -154,7 +159,7 @@ func (w *worker) revert(ctx context.Context, a *account, l line) error {
 	if l.amount != "" {
 		body = []byte(`{"amount":"` + l.amount + `"}`)
 	}
-	got, err := w.client.post(ctx, body, l.id,
+	got, err := w.client.post(ctx, body, asked{key: l.id},
 		"v1beta1", "admin", "organizations", w.org, "billing", l.account, "usage", l.usageID, "revert")
 	if err != nil {
 		return err
@@ -185,8 +190,13 @@ func (w *worker) refuse(got answer, lines ...line) error {
 		AccountID: lines[0].account, Status: got.status, Message: got.String(),
 	})
 	w.tracker.failed(lines)
+	return w.client.known(got)
+}
+
+// known returns an error when the server does not know who is sending.
+func (c *client) known(got answer) error {
 	if got.status == http.StatusUnauthorized {
-		return fmt.Errorf("the server does not know the credential %q, or its secret is wrong: %s", w.client.id, got)
+		return fmt.Errorf("the server does not know the credential %q, or its secret is wrong: %s", c.id, got)
 	}
 	return nil
 }
