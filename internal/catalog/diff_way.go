@@ -49,7 +49,7 @@ func (w *way) pass(pending []edit) (left []edit) {
 		}
 		// A new account can be there without its default subscription, which needs it to be there.
 		if a, ok := e.after.(*Account); ok && w.row(ref.Kind, ref.Key) == nil {
-			if less := withoutDefault(a); less != nil && len(w.objections(ref, less)) == 0 {
+			if less := looser(a); less != nil && len(w.objections(ref, less)) == 0 {
 				w.step(ref, less)
 			}
 		}
@@ -95,45 +95,60 @@ func (w *way) once(ref Ref) bool {
 	return true
 }
 
-func withoutDefault(a *Account) Entity {
-	if a.DefaultSubscription == "" {
-		return nil
+// looser returns an entity without what makes it part of a circle; nil: nothing does.
+func looser(e Entity) Entity {
+	switch e := e.(type) {
+	case *Account:
+		if e.DefaultSubscription != "" {
+			less := *e
+			less.DefaultSubscription = ""
+			return &less
+		}
+	case *Organization:
+		if e.Name != "" {
+			return &Organization{ID: e.ID}
+		}
+	case *Project:
+		if e.Name != "" {
+			return &Project{ID: e.ID, OrganizationID: e.OrganizationID}
+		}
 	}
-	less := *a
-	less.DefaultSubscription = ""
-	return &less
+	return nil
 }
 
-// detour takes away what edits wait for in a circle, and returns the edits that are then left; nil: nothing helps.
+// detour takes away what edits wait for in a circle, and returns the edits that are then left; nil: nothing helps. It
+// takes away of entities only that are edited anyway.
 func (w *way) detour(pending []edit) []edit {
-	gone := 0
+	waiting := map[Ref]bool{}
 	for _, e := range pending {
-		var less Entity
-		switch after := e.after.(type) {
-		case *Account:
-			less = withoutDefault(after)
-		case *Organization:
-			less = &Organization{ID: after.ID}
-		case *Project:
-			less = &Project{ID: after.ID, OrganizationID: after.OrganizationID}
-		}
-		if less != nil && len(w.objections(e.ref(), less)) == 0 && w.once(e.ref()) {
-			w.step(e.ref(), less)
+		waiting[e.ref()] = true
+	}
+	gone := 0
+	loosen := func(ref Ref, e Entity) {
+		if less := looser(e); less != nil && len(w.objections(ref, less)) == 0 && w.once(ref) {
+			w.step(ref, less)
 			gone++
+		}
+	}
+	for _, e := range pending {
+		for _, f := range w.objections(e.ref(), e.after) {
+			byName := f.Result == NameTaken
+			byDefault := f.By.Kind == AccountKind && e.ref().Kind == SubscriptionKind
+			if f.Path == "name" || f.Path == "default_subscription" {
+				loosen(e.ref(), e.after)
+			} else if r := w.row(f.By.Kind, f.By.Key); r != nil && waiting[f.By] && (byName || byDefault) {
+				loosen(f.By, r.entity)
+			}
 		}
 	}
 	if gone > 0 {
 		return pending
 	}
-	return w.reinstall(pending)
+	return w.reinstall(pending, waiting)
 }
 
 // reinstall deletes the installations that are in the way of an edit, so that they are made again later.
-func (w *way) reinstall(pending []edit) []edit {
-	waiting := map[Ref]bool{}
-	for _, e := range pending {
-		waiting[e.ref()] = true
-	}
+func (w *way) reinstall(pending []edit, waiting map[Ref]bool) []edit {
 	left, gone := pending, 0
 	for _, e := range pending {
 		for _, f := range w.objections(e.ref(), e.after) {

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"strconv"
@@ -15,6 +16,11 @@ import (
 // JSON returns an entity's canonical text: the keys of a document in a fixed order, on one line. What has a default is
 // written all the same; what is absent is left out. A credential's hash is *never* in it.
 func JSON(e Entity) []byte { return appendEntity(nil, e, false) }
+
+// Same reports whether two entities say the same, a credential's hash included.
+func Same(a, b Entity) bool {
+	return bytes.Equal(appendEntity(nil, a, true), appendEntity(nil, b, true))
+}
 
 // appendEntity appends an entity's canonical text. Two entities that say the same have the same text, and decoding it
 // gives the entity.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"time"
 )
 
@@ -91,20 +92,32 @@ func (m *Machine) Snapshot() *Catalog {
 // same position.
 func (m *Machine) Digest() [sha256.Size]byte {
 	h := sha256.New()
-	b := binary.BigEndian.AppendUint64(nil, uint64(m.next))
-	add := func(r *row, e Entity) {
-		b = binary.BigEndian.AppendUint64(b, r.made)
-		b = binary.BigEndian.AppendUint64(b, uint64(r.at))
-		if e != nil {
-			b = appendEntity(b, e, true)
-		}
-		_, _ = h.Write(append(b, 0))
-		b = b[:0]
-	}
-	for _, rows := range m.rows {
-		rows.Scan(func(_ string, r *row) bool { add(r, r.entity); return true })
-	}
-	m.deleted.Scan(func(key string, r *row) bool { b = append(b, key...); add(r, nil); return true })
+	m.digest(h)
 	_, _ = h.Write(m.recent.digest(m.next))
 	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// Digest is a digest of all entities, the hashes of credentials included, of their versions, and of the position.
+func (c *Catalog) Digest() [sha256.Size]byte {
+	h := sha256.New()
+	_, _ = h.Write(binary.BigEndian.AppendUint64(nil, uint64(c.position)))
+	c.digest(h)
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+func (t *tables) digest(h hash.Hash) {
+	var b []byte
+	add := func(key string, r *row) bool {
+		b = binary.BigEndian.AppendUint64(b[:0], uint64(len(key)))
+		b = append(b, key...)
+		b = binary.BigEndian.AppendUint64(b, r.made)
+		b = binary.BigEndian.AppendUint64(b, uint64(r.at))
+		b = append(appendEntity(b, r.entity, true), 0)
+		_, _ = h.Write(b)
+		return true
+	}
+	for _, rows := range t.rows {
+		rows.Scan(add)
+	}
+	t.deleted.Scan(add)
 }
