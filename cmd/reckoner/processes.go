@@ -16,7 +16,7 @@ func newDev() *cobra.Command {
 	return process{
 		use: "dev", short: "Run everything in one process, with embedded Kafka and embedded ClickHouse",
 		long: "Run everything in one process: the HTTP API, the aggregator, an embedded Kafka and an embedded ClickHouse, on disk under\n" +
-			"--data-dir. Without --catalog it uses the demo catalog, whose credential is demo:demo-secret, and takes any account id.",
+			"--data-dir. Without --catalog it begins with the demo catalog, whose credential is demo:demo-secret, and takes any account id.",
 		example: "  reckoner dev\n  reckoner dev --data-dir /var/tmp/reckoner --catalog catalog.yaml\n" +
 			"  curl 'http://127.0.0.1:8123/?query=SELECT+*+FROM+reckoner.account_totals+FORMAT+PrettyCompact'",
 		flags:    []string{"listen", "ops-listen", "data-dir", "kafka-listen", "clickhouse-listen", "catalog"},
@@ -39,7 +39,8 @@ func newEngines() *cobra.Command {
 func newIngest() *cobra.Command {
 	return process{
 		use: "ingest", short: "Take usage and reverts over HTTP and write them to Kafka",
-		long:    "Take usage and reverts over HTTP, resolve them through the catalog, and write them to Kafka. A success means that every\nin-sync replica has them.",
+		long: "Take usage and reverts over HTTP, resolve them through the catalog, and write them to Kafka. A success means that every\nin-sync replica has them. " +
+			"The catalog is in the topic `catalog`; a file named by --catalog is applied to it at the start.",
 		example: "  reckoner ingest --catalog catalog.yaml --brokers kafka-1:9092,kafka-2:9092 --clickhouse http://clickhouse:8123",
 		flags:   []string{"listen", "ops-listen", "brokers", "clickhouse", "catalog"},
 		start:   app.Ingest,

@@ -4,8 +4,6 @@ import (
 	"context"
 
 	"reckoner/configs"
-	"reckoner/ingest"
-	"reckoner/internal/catalog"
 	"reckoner/ledger/clickhouse"
 )
 
@@ -14,7 +12,7 @@ func Dev(ctx context.Context, p *Process) error {
 	if err := p.serveOps(); err != nil {
 		return err
 	}
-	c, err := p.devCatalog()
+	d, err := p.devCatalog()
 	if err != nil {
 		return err
 	}
@@ -39,7 +37,7 @@ func Dev(ctx context.Context, p *Process) error {
 	if err := p.aggregate(ctx, client, l); err != nil {
 		return err
 	}
-	if err := p.ingest(ctx, client, l, c); err != nil {
+	if err := p.ingest(ctx, client, l, d); err != nil {
 		return err
 	}
 	p.Ops.Stage("")
@@ -50,18 +48,14 @@ func Dev(ctx context.Context, p *Process) error {
 // demoOrganization owns the accounts that the demo catalog does not list.
 const demoOrganization = "demo"
 
-// devCatalog is the file that was named, else the demo catalog that the binary carries.
-func (p *Process) devCatalog() (ingest.Catalogs, error) {
+// devCatalog is the file that was named. Without one the topic begins with the demo catalog that the binary carries.
+func (p *Process) devCatalog() (*document, error) {
 	s := &p.Settings.Catalog
 	if s.File != "" {
 		return p.catalogFile()
 	}
-	c, err := catalog.Parse("the demo catalog", configs.Catalog)
-	if err != nil {
-		return nil, err
-	}
 	if s.AutoAccounts == "" {
 		s.AutoAccounts = demoOrganization
 	}
-	return c.WithAutoAccounts(s.AutoAccounts)
+	return &document{name: "the demo catalog", data: configs.Catalog, onlyEmpty: true}, nil
 }

@@ -2,13 +2,11 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
 
 	"reckoner/ingest"
 	"reckoner/internal/bus"
-	"reckoner/internal/catalog"
 	"reckoner/ledger/clickhouse"
 )
 
@@ -17,7 +15,7 @@ func Ingest(ctx context.Context, p *Process) error {
 	if err := p.serveOps(); err != nil {
 		return err
 	}
-	c, err := p.catalogFile()
+	d, err := p.catalogFile()
 	if err != nil {
 		return err
 	}
@@ -29,31 +27,21 @@ func Ingest(ctx context.Context, p *Process) error {
 	if err != nil {
 		return err
 	}
-	if err := p.ingest(ctx, client, l, c); err != nil {
+	if err := p.ingest(ctx, client, l, d); err != nil {
 		return err
 	}
 	p.Ops.Stage("")
 	return nil
 }
 
-// catalogFile reads the catalog and follows its file.
-func (p *Process) catalogFile() (ingest.Catalogs, error) {
-	s := p.Settings.Catalog
-	if s.File == "" {
-		return nil, fmt.Errorf("no catalog: name one with --catalog FILE (setting catalog.file); configs/catalog.yaml is a sample")
-	}
-	f, err := catalog.Open(s.File, catalog.Options{AutoAccounts: s.AutoAccounts, Registerer: p.Ops.Registry}, p.Log.With("component", "catalog"))
-	if err != nil {
-		return nil, err
-	}
-	p.Go("catalog", f.Run)
-	return f, nil
-}
-
 // ingest starts the HTTP tier. It takes requests only after everything that it needs is there, and when it stops it
 // finishes those in flight before anything that they need goes.
-func (p *Process) ingest(ctx context.Context, client *bus.Client, l *clickhouse.Ledger, c ingest.Catalogs) error {
+func (p *Process) ingest(ctx context.Context, client *bus.Client, l *clickhouse.Ledger, d *document) error {
 	current, err := p.currentLog(ctx, client, l)
+	if err != nil {
+		return err
+	}
+	c, err := p.catalog(ctx, client, l, d)
 	if err != nil {
 		return err
 	}
@@ -77,8 +65,9 @@ func (p *Process) ingest(ctx context.Context, client *bus.Client, l *clickhouse.
 
 	limits := p.limits()
 	server, err := ingest.New(ingest.Options{
-		Catalog: c, Publisher: producer, Outcomes: outcomes, Ledger: l, Limits: limits,
-		MaxAge: s.MaxAge, MaxAhead: s.MaxAhead, OutcomeTimeout: s.OutcomeTimeout, Log: log, Registerer: p.Ops.Registry,
+		Catalog: c, CatalogWriter: c.writer, Publisher: producer, Outcomes: outcomes, Ledger: l, Limits: limits,
+		MaxAge: s.MaxAge, MaxAhead: s.MaxAhead, OutcomeTimeout: s.OutcomeTimeout,
+		ChangeTimeout: p.Settings.Catalog.ChangeTimeout, Log: log, Registerer: p.Ops.Registry,
 		At: p.crash.At(componentIngest),
 	})
 	if err != nil {

@@ -57,10 +57,12 @@ type ClickHouse struct {
 	MaxOpenConnections int
 }
 
-// Catalog is where the catalog comes from.
+// Catalog is how the catalog begins, and how it is changed.
 type Catalog struct {
-	File         string // empty: none
-	AutoAccounts string // an organization; empty: off
+	File           string // applied at the start; empty: none
+	AutoAccounts   string // an organization; empty: off
+	ChangeTimeout  time.Duration
+	MirrorInterval time.Duration // 0: never
 }
 
 // Ingest bounds what the HTTP tier takes.

@@ -20,10 +20,16 @@ func processKeys() []key {
 func catalogKeys() []key {
 	return []key{
 		row("catalog.file", "", "", func(s *Settings) *string { return &s.Catalog.File }, anyText("a file, or empty for none"),
-			"Catalog file, YAML or (named .json) JSON. It is followed while the process runs. dev uses its demo catalog without one."),
+			"Catalog file, YAML or (named .json) JSON, whose entities are added to the catalog, or changed in it, when the process starts; nothing is removed. Afterwards `reckoner catalog apply` and the admin API change the catalog. dev begins with its demo catalog without one."),
 		row("catalog.auto_accounts", "", "", func(s *Settings) *string { return &s.Catalog.AutoAccounts },
 			anyText("an organization's id or name, or empty for none"),
 			"Organization of account ids that the catalog does not list. Without one they are refused, so that a misspelt id is not billed to nobody. dev uses its demo organization."),
+		row("catalog.change_timeout", "10s", "", func(s *Settings) *time.Duration { return &s.Catalog.ChangeTimeout },
+			duration(100*time.Millisecond, 5*time.Minute),
+			"How long a change of the catalog may take from the request to its decision. More is answered 503: the change may come into force all the same, and doing it again is safe."),
+		row("catalog.mirror_interval", "1s", "", func(s *Settings) *time.Duration { return &s.Catalog.MirrorInterval },
+			duration(0, day),
+			"How often the copy of the catalog in ClickHouse (views catalog_*) is brought up to date; 0 never does. It serves analysts only: nothing waits for it."),
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"reckoner/internal/bus"
 )
 
 // catalogWith is a catalog of the demo's organization, one account and its credential, with more sections.
@@ -26,28 +28,45 @@ func subscriptionOf(account, meter, limit string) string {
 	return fmt.Sprintf("subscriptions: [{id: sub, account: %s, meter: %s, limit: %q}]\n", account, meter, limit)
 }
 
-// catalogFile is a catalog that a test rewrites while it is in use.
-type catalogFile struct {
-	path string
-	ops  string
-}
-
-func (c *catalogFile) write(t *testing.T, text string) {
+// catalogFile writes a catalog to a file of its own.
+func catalogFile(t *testing.T, text string) string {
 	t.Helper()
-	if err := os.WriteFile(c.path, []byte(text), 0o600); err != nil {
+	path := filepath.Join(t.TempDir(), "catalog.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return path
 }
 
-// change writes a catalog and waits until the process has judged it.
-func (c *catalogFile) change(t *testing.T, text, result string) {
+// catalog runs a subcommand of `catalog` and returns its status and what it wrote.
+func (i *installation) catalog(t *testing.T, args ...string) (status int, out, log string) {
 	t.Helper()
-	series := `reckoner_catalog_loads_total{result="` + result + `"}`
-	before := metric(t, c.ops, series)
-	c.write(t, text)
+	status, p := run(t, i.env, append(append([]string{"catalog"}, args...), "--brokers", i.kafka)...)
+	return status, p.out.String(), p.log.String()
+}
+
+// apply makes the catalog what a text says, and waits until the ingest process uses it.
+func (i *installation) apply(t *testing.T, text string, flags ...string) (out string) {
+	t.Helper()
+	status, out, log := i.catalog(t, append([]string{"apply", catalogFile(t, text)}, flags...)...)
+	if status != 0 {
+		t.Fatalf("catalog apply: status %d\n%s%s", status, out, log)
+	}
+	i.follows(t, i.ops)
+	return out
+}
+
+// follows waits until a process has read the whole topic.
+func (i *installation) follows(t *testing.T, ops string) {
+	t.Helper()
+	end, err := i.bus(t).EndOffsets(t.Context(), bus.TopicCatalog)
+	if err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, 30*time.Second, func() string {
-		if metric(t, c.ops, series) == before {
-			return "the change was not seen"
+		const series = "reckoner_catalog_position"
+		if got := metric(t, ops, series); got != fmt.Sprint(end[0]) {
+			return fmt.Sprintf("%s is %s of %d", series, got, end[0])
 		}
 		return ""
 	})
@@ -62,16 +81,14 @@ func TestTheCatalogChangesWhileItIsUsed(t *testing.T) {
 			"meters: [{name: "+meter+", match: {type: feature, source: api}}]\n")
 	}
 	i := newInstallation(t, patient())
-	file := &catalogFile{path: filepath.Join(t.TempDir(), "catalog.yaml"), ops: i.ops}
-	file.write(t, match("calls"))
-	dev := i.dev(t, "--catalog", file.path)
+	i.dev(t, "--catalog", catalogFile(t, match("calls")))
 	a := i.producer()
 	wait := []string{"Prefer", "wait=30"}
 	first := m{"id": uuid.NewString(), "amount": 7, "type": "feature", "source": "api"}
 	wantOutcomes(t, a.post(t, createPath(account), usages(first), wait...), outcome{first["id"].(string), "applied", "7", false})
 	wantError(t, a.post(t, createPath(demoAccount), usages(first)), 404, 5, "customer doesn't exist")
 
-	file.change(t, match("requests"), "good")
+	i.apply(t, match("requests"), "--prune")
 	wantOutcomes(t, a.post(t, createPath(account), usages(first), wait...), outcome{first["id"].(string), "applied", "7", true})
 	second := m{"id": uuid.NewString(), "amount": 5, "type": "feature", "source": "api"}
 	wantOutcomes(t, a.post(t, createPath(account), usages(second), wait...), outcome{second["id"].(string), "applied", "5", false})
@@ -82,18 +99,17 @@ func TestTheCatalogChangesWhileItIsUsed(t *testing.T) {
 
 	// A bad file changes nothing, and says where it is bad.
 	bad := strings.Replace(match("bad"), "type: feature", "kind: feature", 1)
-	file.change(t, bad, "bad")
-	if log := dev.log.String(); !strings.Contains(log, "catalog.yaml:5") || !strings.Contains(log, "kind") || !strings.Contains(log, "stays in force") {
-		t.Errorf("the log does not say what is wrong:\n%s", tail(log, 2000))
+	if status, out, log := i.catalog(t, "apply", catalogFile(t, bad)); status != 1 || out != "" || !strings.Contains(log, "catalog.yaml:5") || !strings.Contains(log, "kind") {
+		t.Errorf("a bad file: status %d, %q, %q", status, out, log)
 	}
 	third := m{"id": uuid.NewString(), "amount": 1, "type": "feature", "source": "api"}
 	wantOutcomes(t, a.post(t, createPath(account), usages(third), wait...), outcome{third["id"].(string), "applied", "1", false})
 	i.want(t, query, "calls 7 1", "requests 6 2")
 
 	// A credential that is gone is gone at once, and the good catalog comes back.
-	file.change(t, strings.Replace(match("requests"), "id: demo, secret", "id: other, secret", 1), "good")
+	i.apply(t, strings.Replace(match("requests"), "id: demo, secret", "id: other, secret", 1), "--prune")
 	wantError(t, a.post(t, createPath(account), usages(third)), 401, 16, "not authenticated")
-	file.change(t, match("calls"), "good")
+	i.apply(t, match("calls"), "--prune")
 	wantError(t, a.post(t, revertPath(account, third["id"].(string)), m{"amount": 2}), 400, 3, "exceeds")
 	wantOK(t, a.post(t, revertPath(account, third["id"].(string)), "{}")) // where it counted, whatever it would match now
 	i.want(t, query, "calls 7 1", "requests 5 2")
@@ -104,10 +120,7 @@ func TestLimits(t *testing.T) {
 	t.Parallel()
 	account := uuid.NewString()
 	i := newInstallation(t, patient())
-	path := filepath.Join(t.TempDir(), "catalog.yaml")
-	file := &catalogFile{path: path, ops: i.ops}
-	file.write(t, catalogWith(account, subscriptionOf(account, "credit", "1000.999")))
-	i.dev(t, "--catalog", path)
+	i.dev(t, "--catalog", catalogFile(t, catalogWith(account, subscriptionOf(account, "credit", "1000.999"))))
 	a := i.producer()
 	use := func(amount int, want string) string {
 		t.Helper()
@@ -127,7 +140,7 @@ func TestLimits(t *testing.T) {
 	wantOK(t, a.post(t, revertPath(account, big), m{"amount": 400})) // the headroom comes back
 	use(401, "limit_exceeded")
 	use(400, "applied")
-	file.change(t, catalogWith(account, subscriptionOf(account, "credit", "1001.999")), "good")
+	i.apply(t, catalogWith(account, subscriptionOf(account, "credit", "1001.999")))
 	use(1, "applied")
 	use(1, "limit_exceeded")
 	feature := uuid.NewString() // another meter has no limit

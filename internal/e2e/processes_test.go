@@ -202,7 +202,6 @@ func TestWhatCannotStartSaysWhy(t *testing.T) {
 		{"ClickHouse port taken", nil, free("--clickhouse-listen", i.clickhouse), []string{"ClickHouse", port(i.clickhouse), "address already in use", "set clickhouse.listen"}},
 		{"unknown variable", []string{"RECKONER_INGEST_MAXAGE=0"}, free("", ""), []string{"RECKONER_INGEST_MAXAGE", "RECKONER_INGEST_MAX_AGE"}},
 		{"bad value", []string{"RECKONER_INGEST_MAX_AGE=long"}, free("", ""), []string{"ingest.max_age", "RECKONER_INGEST_MAX_AGE", "long", "duration"}},
-		{"no catalog", nil, append([]string{"ingest", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"}, i.at()...), []string{"--catalog FILE"}},
 		{"catalog that is not there", nil, append(free("", ""), "--catalog", "gone.yaml"), []string{"gone.yaml", "no such file"}},
 		{"unknown flag", nil, []string{"dev", "--port", "1"}, []string{"--port"}},
 	} {
