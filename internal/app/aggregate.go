@@ -56,7 +56,7 @@ func (p *Process) aggregate(ctx context.Context, client *bus.Client, l *clickhou
 		CacheBytes: s.Aggregator.StateCacheBytes, BackoffMin: s.Aggregator.RetryBackoffMin, BackoffMax: s.Aggregator.RetryBackoffMax,
 		WriteTimeout: s.ClickHouse.InsertTimeout, AnswerTimeout: s.Aggregator.AnswerTimeout, DrainTimeout: s.Shutdown.Timeout / 2,
 		RestoreDelay: s.Aggregator.RestoreDelay, WatchInterval: watchInterval,
-		Registerer:   p.Ops.Registry, Slog: p.Log.With("component", "aggregator"),
+		Registerer: p.Ops.Registry, Slog: p.Log.With("component", "aggregator"),
 		At: p.crash.At(componentAggregator),
 	})
 	if err != nil {
