@@ -182,22 +182,29 @@ func readFile(path string, required bool, keys []key) (map[string]any, error) {
 	if err := v.ReadConfig(bytes.NewReader(data)); err != nil {
 		return nil, fmt.Errorf("settings file %s: %w", path, err)
 	}
-	known, sections := make(map[string]bool, len(keys)), make(map[string]bool)
+	known, sections := make(map[string]bool, len(keys)), make(map[string]string)
 	for i := range keys {
 		known[keys[i].Name] = true
-		if section, _, ok := strings.Cut(keys[i].Name, "."); ok {
-			sections[section] = true
+		if section, _, ok := strings.Cut(keys[i].Name, "."); ok && sections[section] == "" {
+			sections[section] = keys[i].Name
 		}
 	}
+	settings := withoutNulls(v.AllSettings())
 	var errs []error
 	for _, name := range slices.Sorted(slices.Values(v.AllKeys())) {
-		empty := sections[name] && v.Get(name) == nil // all its keys are commented out
-		if !known[name] && !empty {
+		value, example := v.Get(name), sections[name]
+		switch {
+		case known[name], example != "" && value == nil: // all keys of the section are commented out
+		case example != "":
+			errs = append(errs, fmt.Errorf("settings file %s: %s is a section, and has the value %q: write its settings below it, such as %s",
+				path, name, fmt.Sprint(value), example))
+			delete(settings, name) // else each of its settings would be wrong too
+		default:
 			errs = append(errs, fmt.Errorf("settings file %s: no setting is named %s%s", path, name,
 				meant(name, slices.Sorted(maps.Keys(known)))))
 		}
 	}
-	return withoutNulls(v.AllSettings()), errors.Join(errs...)
+	return settings, errors.Join(errs...)
 }
 
 func withoutNulls(m map[string]any) map[string]any {

@@ -125,7 +125,7 @@ func TestWhatIsWrongIsToldAtOnce(t *testing.T) {
 	}
 	for _, want := range []string{
 		"no setting is named lissten: did you mean listen?",
-		"no setting is named kafka",
+		`kafka is a section, and has the value "5": write its settings below it, such as kafka.brokers`,
 		"no setting is named ingest.max_aeg: did you mean ingest.max_age?",
 		"no setting is named ingest.usages_max.a",
 		"RECKONER_INGEST_MAXAGE: no setting has that name: did you mean RECKONER_INGEST_MAX_AGE?",
@@ -133,6 +133,17 @@ func TestWhatIsWrongIsToldAtOnce(t *testing.T) {
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%v\ndoes not say %q", err, want)
+		}
+	}
+}
+
+// A section that has a value is told once, and not as so many wrong settings.
+func TestASectionIsNoSetting(t *testing.T) {
+	for _, text := range []string{"ingest: 5", "ingest: ''", "ingest: [a, b]", "ingest: yes"} {
+		_, err := config.Load(config.Source{File: write(t, text+"\n")})
+		if err == nil || !strings.Contains(err.Error(), "ingest is a section") || !strings.Contains(err.Error(), "ingest.max_age") ||
+			strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }

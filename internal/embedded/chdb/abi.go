@@ -1,8 +1,10 @@
 package chdb
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
@@ -34,9 +36,13 @@ type library struct {
 // load opens the shared library and binds its functions. A library that lacks
 // one of them is of another version, and is refused.
 func load(path string) (*library, error) {
+	// The system keeps the cause of a failure by thread: on another one it is empty.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	handle, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
 	if err != nil {
-		return nil, fmt.Errorf("load %s: %w (it needs glibc; the file must be libchdb %s for %s/%s)", path, err, Version, runtime.GOOS, runtime.GOARCH)
+		return nil, fmt.Errorf("load %s: %w (it needs glibc; the file must be libchdb %s for %s/%s: point %s at one, or unset it to have it fetched)",
+			path, because(err), Version, runtime.GOOS, runtime.GOARCH, EnvLibrary)
 	}
 	lib := &library{}
 	for name, function := range map[string]any{
@@ -66,6 +72,14 @@ func load(path string) (*library, error) {
 		purego.RegisterFunc(function, symbol)
 	}
 	return lib, nil
+}
+
+// because returns the cause of a failed load, in words where the system has none.
+func because(err error) error {
+	if strings.TrimSpace(err.Error()) == "" {
+		return errors.New("the system's loader refused it and did not say why")
+	}
+	return err
 }
 
 // dial makes one connection to the data at path; nil means that the engine
