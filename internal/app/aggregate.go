@@ -55,7 +55,7 @@ func (p *Process) aggregate(ctx context.Context, client *bus.Client, l *clickhou
 		},
 		CacheBytes: s.Aggregator.StateCacheBytes, BackoffMin: s.Aggregator.RetryBackoffMin, BackoffMax: s.Aggregator.RetryBackoffMax,
 		WriteTimeout: s.ClickHouse.InsertTimeout, AnswerTimeout: s.Aggregator.AnswerTimeout, DrainTimeout: s.Shutdown.Timeout / 2,
-		RestoreDelay: s.Aggregator.RestoreDelay, WatchInterval: watchInterval,
+		RestoreDelay: s.Aggregator.RestoreDelay, WatchInterval: s.Aggregator.LedgerWatchInterval,
 		Registerer: p.Ops.Registry, Slog: p.Log.With("component", "aggregator"),
 		At: p.crash.At(componentAggregator),
 	})
@@ -72,10 +72,6 @@ func (p *Process) aggregate(ctx context.Context, client *bus.Client, l *clickhou
 	p.Ops.Healthy("aggregator", func(context.Context) error { return progressing(a, s.Health.StallAfter, time.Now()) })
 	return nil
 }
-
-// watchInterval is how late a ledger that was exchanged is noticed while nothing is flushed. A look is one query of a
-// table with a row a partition.
-const watchInterval = 5 * time.Second
 
 // batchOverhead is what Kafka's batch around a lone record takes, generously: 61 bytes of header.
 const batchOverhead = 128

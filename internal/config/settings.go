@@ -97,6 +97,7 @@ type Aggregator struct {
 	RetryBackoffMax     time.Duration
 	AnswerTimeout       time.Duration
 	RestoreDelay        time.Duration
+	LedgerWatchInterval time.Duration
 	StateCacheBytes     int64
 }
 

@@ -31,6 +31,9 @@ func aggregatorKeys() []key {
 		row("aggregator.restore_delay", "10s", "", at(func(a *Aggregator) *time.Duration { return &a.RestoreDelay }),
 			duration(0, time.Hour),
 			"How long a partition whose state another process had waits for that process to start again, before it is restored from the ledger. Longer than a restart, so that a deploy restores nothing; it is added to the time that a lost machine takes to replace. dev does not wait."),
+		row("aggregator.ledger_watch_interval", "5s", "", at(func(a *Aggregator) *time.Duration { return &a.LedgerWatchInterval }),
+			duration(10*time.Millisecond, time.Hour),
+			"How often the ledger is held against the local states while nothing is flushed (each flush does it anyway): how late a ledger that was exchanged, as by an old backup, is noticed. A look is one query of a table with a row a partition."),
 		row("aggregator.state_cache_bytes", "256MiB", "bytes", func(s *Settings) *int64 { return &s.Aggregator.StateCacheBytes }, size(1<<20, 1<<40),
 			"Memory for blocks of the local states, of all partitions together. Ids and totals in use should fit, else every event reads the disk."),
 	}
