@@ -3,17 +3,13 @@ package ingest
 import (
 	"fmt"
 	"net/http"
-	"unicode/utf8"
 
 	"reckoner"
 )
 
-const (
-	idempotencyKey = "Idempotency-Key"
-	// outcomeHeader names the outcome of a decided revert, for programs: several outcomes share a status and a code, and
-	// some share them with a request that was refused.
-	outcomeHeader = "Reckoner-Outcome"
-)
+// outcomeHeader names the outcome of a decided request, for programs: several outcomes share a status and a code, and
+// some share them with a request that was refused.
+const outcomeHeader = "Reckoner-Outcome"
 
 // revert takes back a usage, and answers with what became of it.
 func (f *frontier) revert(c *call) error {
@@ -74,16 +70,14 @@ func (f *frontier) revert(c *call) error {
 
 // revertID is the caller's key, by which a retry is known, or a new id.
 func (f *frontier) revertID(h http.Header) (string, error) {
-	keys := h.Values(idempotencyKey)
+	key, given, why := givenKey(h)
 	switch {
-	case len(keys) == 0:
+	case why != "":
+		return "", invalid("invalid %s: %s", idempotencyKey, why)
+	case !given:
 		return f.newID(), nil
-	case len(keys) > 1:
-		return "", invalid("invalid %s: given more than once", idempotencyKey)
-	case keys[0] == "" || len(keys[0]) > reckoner.MaxIDBytes || !utf8.ValidString(keys[0]):
-		return "", invalid("invalid %s: want 1 to %d bytes of UTF-8", idempotencyKey, reckoner.MaxIDBytes)
 	}
-	return reckoner.CanonicalID(keys[0]), nil
+	return reckoner.CanonicalID(key), nil
 }
 
 // firstOutcome is the outcome that an answer is about: of a repetition, what the id got first.

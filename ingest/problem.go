@@ -3,6 +3,7 @@ package ingest
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,11 @@ type fieldsError struct{ fields []invalidField }
 
 func (e *fieldsError) add(field, message string) {
 	e.fields = append(e.fields, invalidField{field, message})
+}
+
+// has reports whether something is said of a field.
+func (e *fieldsError) has(field string) bool {
+	return slices.ContainsFunc(e.fields, func(f invalidField) bool { return f.field == field })
 }
 
 // err returns e, or nil when no field is wrong.

@@ -28,7 +28,7 @@ type problem struct {
 }
 
 // fields are the names of the invalid fields, in their order.
-func (p *problem) fields() string {
+func (p problem) fields() string {
 	names := make([]string, len(p.InvalidFields))
 	for i, f := range p.InvalidFields {
 		names[i] = f.Field

@@ -119,6 +119,15 @@ func (p *parser) name() (jsontext.Value, error) {
 	return v, nil
 }
 
+// value reads anything. It lives until the next read.
+func (p *parser) value() (jsontext.Value, error) {
+	v, err := p.d.ReadValue()
+	if err != nil {
+		return nil, p.syntax(err)
+	}
+	return v, nil
+}
+
 // text reads a string.
 func (p *parser) text() (string, error) {
 	v, err := p.d.ReadValue()

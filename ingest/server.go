@@ -110,6 +110,7 @@ func New(o Options) (*Server, error) {
 	s.routes = newRouter(slices.Concat(
 		f.routes(),
 		newAdmin(s, o.CatalogWriter).routes(),
+		newUsages(s).routes(),
 	))
 	s.outcomes.observe(s.metrics, s.limits.WaitersMax)
 	return s, nil
