@@ -89,6 +89,9 @@ func (r *restoration) read(ctx context.Context) error {
 
 func feed[T any](rows iter.Seq2[T, error], take func(*T) error) error {
 	for row, err := range rows {
+		if damaged, ok := errors.AsType[*ledger.RowError](err); ok {
+			return fmt.Errorf("%w (%w)", ErrLedgerMismatch, damaged)
+		}
 		if err != nil {
 			return fmt.Errorf("read rows: %w", err)
 		}

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"time"
 
@@ -17,6 +18,23 @@ var (
 	// ErrSchema says that the schema is older or newer than this build can work with.
 	ErrSchema = errors.New("the schema does not fit this build")
 )
+
+// RowError says that a row holds what nobody wrote: it was damaged. What could be read of the row comes with it, and a
+// sequence of rows goes on after it.
+type RowError struct {
+	Table    string // entries, refusals or totals
+	Position reckoner.Position
+	ID       string // of the event; of a total its account
+	Err      error
+}
+
+// Error names the row and what is wrong with it.
+func (e *RowError) Error() string {
+	return fmt.Sprintf("%s: the row at %s, id %q, cannot be read: %v", e.Table, e.Position, e.ID, e.Err)
+}
+
+// Unwrap returns what is wrong.
+func (e *RowError) Unwrap() error { return e.Err }
 
 // Writer stores what the aggregator decided.
 type Writer interface {
@@ -129,6 +147,7 @@ type Reader interface {
 	// none. Only entries of interval meters are added: levels and peaks have no sum.
 	Debited(ctx context.Context, accountID, typ string) (reckoner.Quantity, error)
 	UsageReader
+	AccountReader
 }
 
 // permanent marks an error that writing again cannot mend.

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"reckoner"
+	"reckoner/ledger"
 )
 
 // actual is a row of the ledger, ready to be compared.
@@ -18,13 +19,14 @@ type actual struct {
 	key    []byte
 	id     string
 	packed []byte
+	damage error // why the row cannot be read; nil: it can
 }
 
 func (c *comparison) compareEntries(ctx context.Context) error {
 	all := c.Ledger.Entries(ctx, c.known.Log, c.known.Partition, c.below, nil)
 	return c.compare(tableEntries, "entries", &c.result.Entries, columns((*packer).entry), func(yield func(actual, error) bool) {
 		for e, err := range all {
-			if !yield(actual{rowKey(tableEntries, e.AccountID, e.Position), e.EventID, packed((*packer).entry, &e)}, err) {
+			if !yield(actual{rowKey(tableEntries, e.AccountID, e.Position), e.EventID, packed((*packer).entry, &e), nil}, err) {
 				return
 			}
 		}
@@ -35,7 +37,7 @@ func (c *comparison) compareRefusals(ctx context.Context) error {
 	all := c.Ledger.Refusals(ctx, c.known.Log, c.known.Partition, c.below, nil)
 	return c.compare(tableRefusals, "refusals", &c.result.Refusals, columns((*packer).refusal), func(yield func(actual, error) bool) {
 		for r, err := range all {
-			if !yield(actual{rowKey(tableRefusals, r.AccountID, r.Position), r.EventID, packed((*packer).refusal, &r)}, err) {
+			if !yield(actual{rowKey(tableRefusals, r.AccountID, r.Position), r.EventID, packed((*packer).refusal, &r), nil}, err) {
 				return
 			}
 		}
@@ -52,7 +54,9 @@ func (c *comparison) compare(table byte, name string, compared *int64, names []s
 	defer func() { err = errors.Join(err, it.Close()) }()
 	w := &walk{comparison: c, name: name, columns: names, it: it, more: it.First()}
 	for a, err := range ledgers {
-		if err != nil {
+		if damaged, ok := errors.AsType[*ledger.RowError](err); ok {
+			a.damage = damaged.Err
+		} else if err != nil {
 			return fmt.Errorf("read %s: %w", name, err)
 		}
 		if offset, _ := positionOf(a.key); offset < c.result.From && offset >= c.result.Start {
@@ -100,10 +104,12 @@ func (w *walk) settle() {
 	w.missing(key)
 	if w.more && bytes.Equal(w.it.Key(), key) {
 		want := w.it.Value()
-		right := max(slices.IndexFunc(w.group, func(a actual) bool { return bytes.Equal(a.packed, want) }), 0)
+		right := max(slices.IndexFunc(w.group, func(a actual) bool { return a.damage == nil && bytes.Equal(a.packed, want) }), 0)
 		for i, a := range w.group {
 			if i != right {
-				w.differ(w.name, w.row(key, a.id), "the ledger holds a second row there")
+				w.extra(w.name, w.row(key, a.id), "the ledger holds a second row there")
+			} else if a.damage != nil {
+				w.differ(w.name, w.row(key, a.id), "the row cannot be read: %v", a.damage)
 			} else if !bytes.Equal(a.packed, want) {
 				w.differ(w.name, w.row(key, a.id), "%s", differ(w.columns, want, a.packed))
 			}
@@ -111,7 +117,7 @@ func (w *walk) settle() {
 		w.more = w.it.Next()
 	} else {
 		for _, a := range w.group {
-			w.differ(w.name, w.row(key, a.id), "the ledger holds it, the log does not give it")
+			w.extra(w.name, w.row(key, a.id), "the ledger holds it, the log does not give it")
 		}
 	}
 	w.group = w.group[:0]

@@ -127,7 +127,10 @@ func (p *packer) refusal(r *ledger.Refusal) {
 	p.number("rules", uint64(r.Rules))
 }
 
-func (p *packer) total(t *ledger.Total) {
+func (p *packer) total(t *ledger.Total) { p.totalAs(t, "that of its position") }
+
+// totalAs packs a total with what is known of its version, which the ledger makes from its position.
+func (p *packer) totalAs(t *ledger.Total, version string) {
 	p.quantity("quantity", &t.Quantity)
 	p.number("events", t.Events)
 	p.number("reverts", t.Reverts)
@@ -135,6 +138,7 @@ func (p *packer) total(t *ledger.Total) {
 	p.time("last_use", t.LastUse)
 	p.position("reading", t.Reading)
 	p.position("position", t.Position)
+	p.text("version", version)
 }
 
 func (p *packer) checkpoint(c *ledger.Checkpoint) {

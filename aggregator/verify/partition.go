@@ -28,8 +28,18 @@ type comparison struct {
 	truncated bool
 }
 
+// differ is a difference that a replay mends.
 func (c *comparison) differ(table, what, format string, args ...any) {
-	c.report.add(c.DifferencesMax, Difference{c.result.Number, table, what, fmt.Sprintf(format, args...)})
+	c.tell(Replay, table, what, format, args...)
+}
+
+// extra is one that it does not: the row has to be deleted.
+func (c *comparison) extra(table, what, format string, args ...any) {
+	c.tell(Delete, table, what, format, args...)
+}
+
+func (c *comparison) tell(r Remedy, table, what, format string, args ...any) {
+	c.report.add(c.DifferencesMax, Difference{c.result.Number, table, what, fmt.Sprintf(format, args...), r})
 }
 
 func (c *comparison) run(ctx context.Context) error {
@@ -44,12 +54,12 @@ func (c *comparison) run(ctx context.Context) error {
 	}
 	name := fmt.Sprintf("%d/%d", c.known.Log, c.known.Partition)
 	if c.known.Next > next {
-		c.differ("checkpoints", name, "it stands at offset %d: %v (before %d)", c.known.Next, aggregator.ErrLogShort, next)
+		c.tell(Named, "checkpoints", name, "it stands at offset %d: %v (before %d)", c.known.Next, aggregator.ErrLogShort, next)
 	}
 	c.result.End = next
 	to, c.below = min(max(to, c.known.Next), next), min(c.known.Next, next)
 	if c.truncated = first > c.known.Next; c.truncated {
-		c.differ("log", name, "%v (checkpoint %d, the log begins at %d)", aggregator.ErrLogTruncated, c.known.Next, first)
+		c.tell(Named, "log", name, "%v (checkpoint %d, the log begins at %d)", aggregator.ErrLogTruncated, c.known.Next, first)
 		to = c.known.Next // nothing of the log can be replayed from there
 	}
 	err = c.replay(ctx, to)
@@ -159,6 +169,10 @@ func (c *comparison) compareCheckpoint(name string) {
 	}
 	w, k := packed((*packer).checkpoint, &want), packed((*packer).checkpoint, &c.known)
 	if !bytes.Equal(w, k) {
-		c.differ("checkpoints", name, "%s", differ(columns((*packer).checkpoint), w, k))
+		remedy := Replay
+		if want.RecordHash != c.known.RecordHash {
+			remedy = Delete // a replay holds the log against it, and refuses
+		}
+		c.tell(remedy, "checkpoints", name, "%s", differ(columns((*packer).checkpoint), w, k))
 	}
 }

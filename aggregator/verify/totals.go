@@ -20,11 +20,13 @@ type total struct {
 	changed int64 // the offset of the replay's last change below the checkpoint; never: none
 	met     bool  // the replay changed it where the ledger's row stands
 	named   bool  // and to something else: a difference names it
+	odd     bool  // the ledger's row may keep a right one from taking its place
 }
 
 const (
 	flagMet   = 1 << 0
 	flagNamed = 1 << 1
+	flagOdd   = 1 << 2
 )
 
 func (t *total) append(b []byte) []byte {
@@ -38,6 +40,9 @@ func (t *total) append(b []byte) []byte {
 	if t.named {
 		flags |= flagNamed
 	}
+	if t.odd {
+		flags |= flagOdd
+	}
 	return append(append(b, flags), t.held...)
 }
 
@@ -48,6 +53,7 @@ func parseTotal(b []byte) *total {
 	t := &total{
 		offset: int64(binary.BigEndian.Uint64(b)), index: int64(binary.BigEndian.Uint64(b[8:])),
 		changed: int64(binary.BigEndian.Uint64(b[16:])), met: b[24]&flagMet != 0, named: b[24]&flagNamed != 0,
+		odd: b[24]&flagOdd != 0,
 	}
 	if len(b) > 25 {
 		t.held = bytes.Clone(b[25:])
@@ -59,12 +65,16 @@ func parseTotal(b []byte) *total {
 // each of them at its own position.
 func (c *comparison) snapshotTotals(ctx context.Context) (to int64, err error) {
 	for t, err := range c.Ledger.Totals(ctx, c.known.Log, c.known.Partition) {
-		if err != nil {
+		damaged, ok := errors.AsType[*ledger.RowError](err)
+		if err != nil && !ok {
 			return 0, fmt.Errorf("read totals: %w", err)
 		}
 		c.result.Totals++
 		to = max(to, t.Position.Offset+1)
 		row := total{held: packed((*packer).total, &t), offset: t.Position.Offset, index: int64(t.Position.Index), changed: never}
+		if row.odd = ok; ok {
+			row.held = packed(func(p *packer, t *ledger.Total) { p.totalAs(t, damaged.Err.Error()) }, &t)
+		}
 		if err := c.rows.set(totalKey(&t.TotalKey), row.append(nil)); err != nil {
 			return 0, err
 		}
@@ -101,7 +111,11 @@ func (c *comparison) meet(t *ledger.Total) error {
 	row.met = true
 	if want := again(&c.pack, (*packer).total, t); !bytes.Equal(want, row.held) {
 		row.named = true
-		c.differ("totals", totalName(&t.TotalKey), "%s", differ(columns((*packer).total), want, row.held))
+		tell := c.differ
+		if row.odd {
+			tell = c.extra
+		}
+		tell("totals", totalName(&t.TotalKey), "%s", differ(columns((*packer).total), want, row.held))
 	}
 	return nil
 }
@@ -142,13 +156,14 @@ func (c *comparison) compareTotals(to int64) (err error) {
 	for more := it.First(); more; more = it.Next() {
 		row := parseTotal(it.Value())
 		var text string
+		tell := c.extra // a row that stands too high stays, whatever a replay writes
 		switch {
 		case row.held == nil && row.changed == never, row.named:
 			continue // made above the checkpoint, and the ledger need not have it yet; or told already
 		case row.held == nil:
-			text = fmt.Sprintf("missing in the ledger; the log changes it at offset %d", row.changed)
+			tell, text = c.differ, fmt.Sprintf("missing in the ledger; the log changes it at offset %d", row.changed)
 		case row.offset < row.changed:
-			text = fmt.Sprintf("stands at offset %d; the log changes it at offset %d", row.offset, row.changed)
+			tell, text = c.differ, fmt.Sprintf("stands at offset %d; the log changes it at offset %d", row.offset, row.changed)
 		case row.met:
 			continue
 		case row.offset >= to && c.truncated:
@@ -162,7 +177,7 @@ func (c *comparison) compareTotals(to int64) (err error) {
 		if err != nil {
 			return err
 		}
-		c.differ("totals", totalName(&key), "%s", text)
+		tell("totals", totalName(&key), "%s", text)
 	}
 	return it.Error()
 }

@@ -36,6 +36,32 @@ type Difference struct {
 	Table     string // entries, refusals, totals, checkpoints; or log, when it is the log that does not reach
 	What      string // the row: its position and id, or a total's key
 	Text      string // what is wrong with it
+	Remedy    Remedy
+}
+
+// Remedy is what mends a difference.
+type Remedy uint8
+
+const (
+	// Replay writes the row again.
+	Replay Remedy = iota
+	// Delete removes a row that a replay would leave as it is; where the log gives one in its place, a replay follows.
+	Delete
+	// Named is what the difference itself says: no row is wrong.
+	Named
+	remedies
+)
+
+// String is the word for a table of differences.
+func (r Remedy) String() string {
+	switch r {
+	case Replay:
+		return "replay"
+	case Delete:
+		return "delete"
+	default:
+		return "see there"
+	}
 }
 
 // Partition is what was compared of one partition.
@@ -55,7 +81,8 @@ type Partition struct {
 type Report struct {
 	Partitions  []Partition
 	Differences []Difference
-	Found       int64 // differences, listed or not
+	Found       int64           // differences, listed or not
+	Remedies    [remedies]int64 // how many of those found each remedy mends
 }
 
 // Run verifies every partition of a log. Its error means that the verification could not be done; differences are in
@@ -78,6 +105,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 
 func (r *Report) add(limit int, d Difference) {
 	r.Found++
+	r.Remedies[d.Remedy]++
 	if len(r.Differences) < limit {
 		r.Differences = append(r.Differences, d)
 	}
@@ -136,10 +164,10 @@ func (o *Options) strays(ctx context.Context, report *Report) error {
 		}
 		switch {
 		case !inLog:
-			report.add(o.DifferencesMax, Difference{p.Partition, s.Table, rowName(p, s.What), "no log was registered with this partition"})
+			report.add(o.DifferencesMax, Difference{p.Partition, s.Table, rowName(p, s.What), "no log was registered with this partition", Delete})
 		case p.Offset >= later[p.Partition]:
 			text := fmt.Sprintf("the ledger holds it, and the log ends before offset %d", later[p.Partition])
-			report.add(o.DifferencesMax, Difference{p.Partition, s.Table, rowName(p, s.What), text})
+			report.add(o.DifferencesMax, Difference{p.Partition, s.Table, rowName(p, s.What), text, Delete})
 		}
 	}
 	return nil

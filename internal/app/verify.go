@@ -2,8 +2,10 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -30,10 +32,13 @@ func Verify(ctx context.Context, p *Process, out io.Writer, progress func(partit
 	}
 	started := time.Now()
 	report, err := verify.Run(ctx, verify.Options{Replay: replay, Ledger: l, Progress: progress, Slog: p.Log})
-	if err != nil {
+	if err != nil && report.Found == 0 {
 		return false, err
 	}
-	return report.Found == 0, printReport(out, replay.Log.Number, report, time.Since(started))
+	if err != nil { // what was found is worth knowing, whatever ended it
+		err = fmt.Errorf("the verification ended early, after what is listed above: %w", err)
+	}
+	return report.Found == 0, errors.Join(printReport(out, replay.Log.Number, report, time.Since(started)), err)
 }
 
 // replay returns how the registered log is decided again.
@@ -91,31 +96,41 @@ func printReport(out io.Writer, log uint32, r *verify.Report, took time.Duration
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(out, "%d events replayed in %s: %s\n", replayed, took.Round(time.Millisecond), verdict(r.Found))
+	_, err := fmt.Fprintf(out, "%d events replayed in %s: %s\n", replayed, took.Round(time.Millisecond), verdict(r))
 	return err
 }
 
 func printDifferences(out io.Writer, r *verify.Report) error {
 	fmt.Fprintln(out)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "partition\ttable\trow\tdifference")
+	fmt.Fprintln(t, "partition\ttable\trow\tremedy\tdifference")
 	for _, d := range r.Differences {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\n", d.Partition, d.Table, d.What, d.Text)
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\n", d.Partition, d.Table, d.What, d.Remedy, d.Text)
 	}
 	if more := r.Found - int64(len(r.Differences)); more > 0 {
-		fmt.Fprintf(t, "\t\t\tand %d more\n", more)
+		fmt.Fprintf(t, "\t\t\t\tand %d more\n", more)
 	}
 	return t.Flush()
 }
 
-func verdict(found int64) string {
-	const remedy = "`reckoner replay` writes the rows again"
-	switch found {
-	case 0:
+// verdict says in one line what was found, and what to do.
+func verdict(r *verify.Report) string {
+	if r.Found == 0 {
 		return "the ledger is what the log gives"
-	case 1:
-		return "1 difference; " + remedy
-	default:
-		return fmt.Sprintf("%d differences; %s", found, remedy)
 	}
+	var todo []string
+	if n := r.Remedies[verify.Delete]; n > 0 {
+		todo = append(todo, fmt.Sprintf("delete %d in ClickHouse (`ALTER TABLE … DELETE WHERE …`): no replay removes a row", n))
+	}
+	if r.Remedies[verify.Delete]+r.Remedies[verify.Replay] > 0 {
+		todo = append(todo, "`reckoner replay` writes the rows again that the log gives")
+	}
+	if n := r.Remedies[verify.Named]; n > 0 {
+		todo = append(todo, fmt.Sprintf("do what is said of %d", n))
+	}
+	what := "differences"
+	if r.Found == 1 {
+		what = "difference"
+	}
+	return fmt.Sprintf("%d %s; %s", r.Found, what, strings.Join(todo, "; then "))
 }

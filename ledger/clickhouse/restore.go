@@ -111,8 +111,8 @@ func (l *Ledger) syncReplicas(ctx context.Context) error {
 	return l.run(ctx, migration{name: "sync_replicas", text: text})
 }
 
-// stream yields the rows of a query as they arrive and ends after the first error. A consumer that stops early
-// cancels the query.
+// stream yields the rows of a query as they arrive and ends after the first error that is not about one row. A consumer
+// that stops early cancels the query.
 func stream[T any](ctx context.Context, l *Ledger, sql string, scan func(driver.Rows) (T, error), args ...any) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
@@ -130,7 +130,8 @@ func stream[T any](ctx context.Context, l *Ledger, sql string, scan func(driver.
 			if err == nil {
 				err = ctx.Err() // blocks that were read ahead outlive the context
 			}
-			if !yield(v, err) || err != nil {
+			_, damaged := errors.AsType[*ledger.RowError](err)
+			if !yield(v, err) || err != nil && !damaged {
 				return
 			}
 		}

@@ -46,7 +46,7 @@ func (r *entryRow) scan(rows driver.Rows) (ledger.Entry, error) {
 	e.Limit, err3 = parseOptional(r.limit)
 	e.Metadata, err4 = zip(r.keys, r.values, r.json)
 	if err := errors.Join(err, err2, err3, err4); err != nil {
-		return ledger.Entry{}, fmt.Errorf("read entry %s: %w", e.Position, err)
+		return *e, &ledger.RowError{Table: "entries", Position: e.Position, ID: e.EventID, Err: err}
 	}
 	return *e, nil
 }
@@ -75,25 +75,33 @@ func (r *refusalRow) scan(rows driver.Rows) (ledger.Refusal, error) {
 	}
 	copy(f.Fingerprint[:], r.fingerprint)
 	if f.Requested, err = parseOptional(r.requested); err != nil {
-		return ledger.Refusal{}, fmt.Errorf("read refusal %s: %w", f.Position, err)
+		return *f, &ledger.RowError{Table: "refusals", Position: f.Position, ID: f.EventID, Err: err}
 	}
 	return *f, nil
 }
+
+// errVersion is for a version that no insert made: the row would keep right ones from taking its place.
+var errVersion = errors.New("not that of its position")
 
 // scanTotal scans the columns of totals.sql.
 func scanTotal(rows driver.Rows) (ledger.Total, error) {
 	var t ledger.Total
 	var meterType uint8
 	var quantity string
+	var fits bool
 	err := rows.Scan(&t.AccountID, &t.SubscriptionID, &t.Meter, &meterType, &t.Period.Start, &t.Period.End, &t.Bucket,
 		&quantity, &t.Events, &t.Reverts, &t.FirstUse, &t.LastUse, &t.Reading.Log, &t.Reading.Partition, &t.Reading.Offset,
-		&t.Reading.Index, &t.Position.Log, &t.Position.Partition, &t.Position.Offset, &t.Position.Index)
+		&t.Reading.Index, &t.Position.Log, &t.Position.Partition, &t.Position.Offset, &t.Position.Index, &fits)
 	if err != nil {
 		return ledger.Total{}, fmt.Errorf("read total: %w", err)
 	}
 	t.MeterType = reckoner.MeterType(meterType)
-	if t.Quantity, err = reckoner.ParseQuantity(quantity); err != nil {
-		return ledger.Total{}, fmt.Errorf("read total at %s: %w", t.Position, err)
+	t.Quantity, err = reckoner.ParseQuantity(quantity)
+	if err == nil && !fits {
+		err = errVersion
+	}
+	if err != nil {
+		return t, &ledger.RowError{Table: "totals", Position: t.Position, ID: t.AccountID, Err: err}
 	}
 	return t, nil
 }
