@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"reckoner/internal/bus"
+	"reckoner/internal/bus/bustest"
 	"reckoner/internal/embedded/broker/brokertest"
 )
 
@@ -46,5 +47,5 @@ func TestGroupPassesOverABrokerThatHangs(t *testing.T) {
 	}
 	t.Cleanup(c.Close)
 	m := join(t, c, nil)
-	eventually(t, "it has all", shares(2, []int{2}, m))
+	eventually(t, "it has all", bustest.Shares(2, []int{2}, m))
 }

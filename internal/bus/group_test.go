@@ -10,64 +10,12 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"reckoner/internal/bus"
+	"reckoner/internal/bus/bustest"
 )
-
-// groupMember is one RunGroup whose generations a test can look at.
-type groupMember struct {
-	mu      sync.Mutex
-	held    map[int]int64
-	gen     *bus.Generation // nil outside a generation
-	past    []bus.Generation
-	running int
-	end     func() error
-}
-
-func (m *groupMember) states() map[int]int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return maps.Clone(m.held)
-}
-
-// partitions returns what the member has now, nil outside a generation.
-func (m *groupMember) partitions() []int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.gen == nil {
-		return nil
-	}
-	return m.gen.Partitions()
-}
-
-func (m *groupMember) generation() *bus.Generation {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.gen
-}
-
-func (m *groupMember) work(ctx context.Context, g *bus.Generation) error {
-	m.mu.Lock()
-	m.gen = g
-	m.past = append(m.past, *g)
-	m.running++
-	if m.running != 1 {
-		panic("two generations at a time")
-	}
-	for p := range g.Assigned {
-		m.held[p] = max(m.held[p], int64(len(m.past))) // from now on this process has a state of it
-	}
-	m.mu.Unlock()
-	<-ctx.Done()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.gen = nil
-	m.running--
-	return ctx.Err()
-}
 
 func quick(group string) bus.GroupOptions {
 	return bus.GroupOptions{
@@ -76,43 +24,16 @@ func quick(group string) bus.GroupOptions {
 	}
 }
 
-func join(t *testing.T, c *bus.Client, held map[int]int64) *groupMember {
-	m := &groupMember{held: map[int]int64{}}
-	maps.Copy(m.held, held)
-	o := quick("g")
-	o.Held = m.states
-	ctx, cancel := context.WithCancel(t.Context())
-	result := make(chan error, 1)
-	go func() { result <- c.RunGroup(ctx, o, m.work) }()
-	m.end = sync.OnceValue(func() error { cancel(); return <-result })
-	t.Cleanup(func() {
-		if err := m.end(); err != nil {
-			t.Errorf("the member ended with %v", err)
-		}
-	})
-	return m
-}
-
-// shares reports whether the members have all partitions, each once, in shares of these sizes.
-func shares(partitions int, sizes []int, members ...*groupMember) func() bool {
-	return func() bool {
-		var all, got []int
-		for _, m := range members {
-			ps := m.partitions()
-			all = append(all, ps...)
-			got = append(got, len(ps))
-		}
-		slices.Sort(all)
-		slices.Sort(got)
-		return len(slices.Compact(all)) == partitions && slices.Equal(got, sizes)
-	}
+func join(t *testing.T, c *bus.Client, held map[int]int64) *bustest.Member {
+	t.Helper()
+	return bustest.Join(t, c, quick("g"), held)
 }
 
 func TestGroupOfOne(t *testing.T) {
 	c, _ := start(t, 4)
 	m := join(t, c, nil)
-	eventually(t, "it has all", shares(4, []int{4}, m))
-	g := m.generation()
+	eventually(t, "it has all", bustest.Shares(4, []int{4}, m))
+	g := m.Generation()
 	for p, offset := range g.Assigned {
 		if offset != bus.NoOffset {
 			t.Errorf("partition %d has the offset %d, none was committed", p, offset)
@@ -124,15 +45,15 @@ func TestGroupOfOne(t *testing.T) {
 	if err := g.Commit(within(t), nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.end(); err != nil {
+	if err := m.End(); err != nil {
 		t.Fatal(err)
 	}
 	if err := g.Commit(within(t), map[int]int64{0: 6}); err == nil {
 		t.Error("a generation that is over took a commit")
 	}
 	next := join(t, c, nil)
-	eventually(t, "the next has all", shares(4, []int{4}, next))
-	if got := next.generation().Assigned; !maps.Equal(got, map[int]int64{0: 5, 1: bus.NoOffset, 2: bus.NoOffset, 3: 7}) {
+	eventually(t, "the next has all", bustest.Shares(4, []int{4}, next))
+	if got := next.Generation().Assigned; !maps.Equal(got, map[int]int64{0: 5, 1: bus.NoOffset, 2: bus.NoOffset, 3: 7}) {
 		t.Errorf("got %v", got)
 	}
 }
@@ -140,16 +61,16 @@ func TestGroupOfOne(t *testing.T) {
 func TestGroupJoinAndLeave(t *testing.T) {
 	c, _ := start(t, 4)
 	a := join(t, c, nil)
-	eventually(t, "the first has all", shares(4, []int{4}, a))
+	eventually(t, "the first has all", bustest.Shares(4, []int{4}, a))
 	b := join(t, c, nil)
-	eventually(t, "they share", shares(4, []int{2, 2}, a, b))
+	eventually(t, "they share", bustest.Shares(4, []int{2, 2}, a, b))
 	third := join(t, c, nil)
-	eventually(t, "three share", shares(4, []int{1, 1, 2}, a, b, third))
+	eventually(t, "three share", bustest.Shares(4, []int{1, 1, 2}, a, b, third))
 	begin := time.Now()
-	if err := b.end(); err != nil {
+	if err := b.End(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "two take over", shares(4, []int{2, 2}, a, third))
+	eventually(t, "two take over", bustest.Shares(4, []int{2, 2}, a, third))
 	if took := time.Since(begin); took > 5*time.Second {
 		t.Errorf("taking over from a member that left took %v, as if it had to be given up first", took)
 	}
@@ -161,14 +82,14 @@ func TestGroupIsSticky(t *testing.T) {
 	a := join(t, c, map[int]int64{1: 100, 3: 100, 5: 100, 7: 100})
 	b := join(t, c, map[int]int64{0: 100, 2: 100, 4: 100, 6: 100})
 	odd, even := []int{1, 3, 5, 7}, []int{0, 2, 4, 6}
-	placed := func(x, y *groupMember) func() bool {
-		return func() bool { return slices.Equal(x.partitions(), odd) && slices.Equal(y.partitions(), even) }
+	placed := func(x, y *bustest.Member) func() bool {
+		return func() bool { return slices.Equal(x.Partitions(), odd) && slices.Equal(y.Partitions(), even) }
 	}
 	eventually(t, "each has what it holds", placed(a, b))
-	if err := a.end(); err != nil {
+	if err := a.End(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the other has all", shares(8, []int{8}, b))
+	eventually(t, "the other has all", bustest.Shares(8, []int{8}, b))
 	again := join(t, c, map[int]int64{1: 200, 3: 200, 5: 200, 7: 200})
 	eventually(t, "each has what it holds again", placed(again, b))
 }
@@ -183,7 +104,7 @@ func TestGroupEndsWithAnError(t *testing.T) {
 	// It left: the next one need not wait for the session to end.
 	begin := time.Now()
 	m := join(t, c, nil)
-	eventually(t, "the next has all", shares(2, []int{2}, m))
+	eventually(t, "the next has all", bustest.Shares(2, []int{2}, m))
 	if took := time.Since(begin); took > 5*time.Second {
 		t.Errorf("joining took %v", took)
 	}
@@ -227,11 +148,11 @@ func TestGroupWaitsForItsTopic(t *testing.T) {
 func TestGroupSurvivesCutConnections(t *testing.T) {
 	c, b := start(t, 2)
 	m := join(t, c, nil)
-	eventually(t, "it has all", shares(2, []int{2}, m))
-	before := m.generation().ID
+	eventually(t, "it has all", bustest.Shares(2, []int{2}, m))
+	before := m.Generation().ID
 	b.CutConnections()
-	eventually(t, "a new generation", func() bool { g := m.generation(); return g != nil && g.ID > before })
-	if ps := m.partitions(); len(ps) != 2 {
+	eventually(t, "a new generation", func() bool { g := m.Generation(); return g != nil && g.ID > before })
+	if ps := m.Partitions(); len(ps) != 2 {
 		t.Errorf("got %v", ps)
 	}
 }
@@ -306,10 +227,10 @@ func TestGroupMemberIsKilled(t *testing.T) {
 		t.Fatalf("the process said %q", lines.Text())
 	}
 	m := join(t, c, nil)
-	eventually(t, "it has its half", func() bool { return len(m.partitions()) == 2 })
+	eventually(t, "it has its half", func() bool { return len(m.Partitions()) == 2 })
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait() // it was killed, and says so
-	eventually(t, "it takes over", shares(4, []int{4}, m))
+	eventually(t, "it takes over", bustest.Shares(4, []int{4}, m))
 }

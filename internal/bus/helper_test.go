@@ -2,11 +2,11 @@ package bus_test
 
 import (
 	"context"
-	"fmt"
 	"testing"
 	"time"
 
 	"reckoner/internal/bus"
+	"reckoner/internal/bus/bustest"
 	"reckoner/internal/embedded/broker"
 	"reckoner/internal/embedded/broker/brokertest"
 )
@@ -47,29 +47,6 @@ func within(t testing.TB) context.Context {
 	return ctx
 }
 
-func producer(t testing.TB, c *bus.Client, o bus.ProducerOptions) *bus.Producer {
-	t.Helper()
-	p := c.NewProducer(o)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := p.Close(ctx); err != nil {
-			t.Errorf("close the producer: %v", err)
-		}
-	})
-	return p
-}
-
-func record(key, value string) bus.Record { return bus.Record{Key: []byte(key), Value: []byte(value)} }
-
-func numbered(key string, from, to int) []bus.Record {
-	var recs []bus.Record
-	for i := from; i < to; i++ {
-		recs = append(recs, record(key, fmt.Sprintf("%s-%d", key, i)))
-	}
-	return recs
-}
-
 // readAll reads a partition from an offset to its end.
 func readAll(t testing.TB, c *bus.Client, topic string, partition int, from int64) []bus.Record {
 	t.Helper()
@@ -93,20 +70,18 @@ func readAll(t testing.TB, c *bus.Client, topic string, partition int, from int6
 	return all
 }
 
-func values(recs []bus.Record) []string {
-	var vs []string
-	for _, r := range recs {
-		vs = append(vs, string(r.Value))
-	}
-	return vs
+func producer(t testing.TB, c *bus.Client, o bus.ProducerOptions) *bus.Producer {
+	t.Helper()
+	return bustest.Producer(t, c, o, patience)
 }
 
-// eventually polls a condition until it holds.
+func record(key, value string) bus.Record { return bustest.Record(key, value) }
+
+func numbered(key string, from, to int) []bus.Record { return bustest.Numbered(key, from, to) }
+
+func values(recs []bus.Record) []string { return bustest.Values(recs) }
+
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not in time: %s", what)
-		}
-	}
+	bustest.Eventually(t, patience, what, holds)
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"reckoner/internal/bus"
+	"reckoner/internal/bus/bustest"
 )
 
 func TestMembersAreCounted(t *testing.T) {
@@ -22,13 +23,13 @@ func TestMembersAreCounted(t *testing.T) {
 		t.Error("a group that nobody joined has members")
 	}
 	one := join(t, c, nil)
-	eventually(t, "one has all", shares(4, []int{4}, one))
+	eventually(t, "one has all", bustest.Shares(4, []int{4}, one))
 	eventually(t, "one member", count(1))
 	two := join(t, c, nil)
-	eventually(t, "two share", shares(4, []int{2, 2}, one, two))
+	eventually(t, "two share", bustest.Shares(4, []int{2, 2}, one, two))
 	eventually(t, "two members", count(2))
-	for _, m := range []*groupMember{one, two} {
-		if err := m.end(); err != nil {
+	for _, m := range []*bustest.Member{one, two} {
+		if err := m.End(); err != nil {
 			t.Error(err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"reckoner/internal/bus"
+	"reckoner/internal/bus/bustest"
 	"reckoner/internal/embedded/broker"
 	"reckoner/internal/embedded/broker/brokertest"
 )
@@ -33,22 +34,22 @@ func TestBrokerRestarts(t *testing.T) {
 	}
 	var read atomic.Int64
 	readers.Go(func() { readUntil(ctx, t, c, &read) })
-	var f follower
-	stop := follow(t, c, map[int]int64{0: 0, 1: 0}, bus.Follower{Record: f.record})
+	var f bustest.Follower
+	stop := bustest.Follow(t, c, "t", map[int]int64{0: 0, 1: 0}, bus.Follower{Record: f.Record})
 	m := join(t, c, nil)
 
 	for range 3 {
 		at := [2]int64{acked[0].Load(), acked[1].Load()}
 		before := read.Load()
 		eventually(t, "all go on", func() bool {
-			return acked[0].Load() > at[0]+20 && acked[1].Load() > at[1]+20 && read.Load() > before+20 && len(m.partitions()) == 2
+			return acked[0].Load() > at[0]+20 && acked[1].Load() > at[1]+20 && read.Load() > before+20 && len(m.Partitions()) == 2
 		})
 		if err := b.Close(); err != nil {
 			t.Fatal(err)
 		}
 		b = brokertest.Open(t, broker.Options{Dir: dir, Listen: b.Addr()})
 	}
-	eventually(t, "the group is back", func() bool { return len(m.partitions()) == 2 })
+	eventually(t, "the group is back", func() bool { return len(m.Partitions()) == 2 })
 	cancel()
 	writers.Wait()
 	readers.Wait()
@@ -59,10 +60,10 @@ func TestBrokerRestarts(t *testing.T) {
 		total += len(got)
 		checkWritten(t, i, values(got), acked[i].Load())
 	}
-	eventually(t, "the follower has all", f.has(total))
+	eventually(t, "the follower has all", f.Has(total))
 	_ = stop()
-	if len(f.got) != total {
-		t.Errorf("the follower was told of %d records, the log has %d", len(f.got), total)
+	if f.Count() != total {
+		t.Errorf("the follower was told of %d records, the log has %d", f.Count(), total)
 	}
 }
 

@@ -43,7 +43,7 @@ func TestChaos(t *testing.T) {
 	d.stop()
 	f.report(rounds, time.Since(started))
 	for _, p := range w.ingests {
-		p.terminate(t) // what it may still be writing is written then
+		p.Terminate(t) // what it may still be writing is written then
 	}
 	w.inSync(t)
 	w.drain(t, time.Minute)

@@ -91,7 +91,7 @@ func (f *faults) missing(did string) string {
 	}
 	for _, p := range f.world.aggregates {
 		status, body := get("http://" + p.ops + "/readyz")
-		why += fmt.Sprintf("\n%s: %d %s", p.name, status, strings.TrimSpace(body))
+		why += fmt.Sprintf("\n%s: %d %s", p.Name, status, strings.TrimSpace(body))
 	}
 	return "after " + did + ": " + why
 }
@@ -100,8 +100,8 @@ func (f *faults) missing(did string) string {
 func (f *faults) standing() {
 	w := f.world
 	for _, p := range slices.Concat([]*process{w.engines}, w.aggregates, w.ingests) {
-		if !p.running() {
-			f.t.Fatalf("%s ended by itself: %v\n%s", p.name, p.cmd.ProcessState, p.tail())
+		if !p.Running() {
+			f.t.Fatalf("%s ended by itself: %v\n%s", p.Name, p.State(), p.tail())
 		}
 	}
 	if w.cluster != nil {
@@ -140,7 +140,7 @@ func (f *faults) hurt(n int, p *process) (name string, began time.Time, did stri
 	default:
 		began, did = f.end(p)
 	}
-	return p.name, began, did
+	return p.Name, began, did
 }
 
 // restoring returns what counts the rows that are restored from now on, after the end of a process.
@@ -157,12 +157,12 @@ func (f *faults) loseDisk(p *process) (time.Time, string) {
 	began := f.kill(p)
 	dir := filepath.Join(p.dir, "state")
 	if states, err := os.ReadDir(dir); err != nil || len(states) == 0 {
-		f.t.Errorf("%s has no states that it could lose: %v", p.name, err)
+		f.t.Errorf("%s has no states that it could lose: %v", p.Name, err)
 	}
 	must(f.t, os.RemoveAll(dir))
 	f.lost++
-	p.start(f.t)
-	return began, f.did("kill -9 and lose the disk of", p.name)
+	p.Start(f.t)
+	return began, f.did("kill -9 and lose the disk of", p.Name)
 }
 
 // end ends a process, or two at once.
@@ -173,18 +173,18 @@ func (f *faults) end(p *process) (time.Time, string) {
 		if other != p {
 			f.kill(other)
 			began := f.kill(p)
-			other.start(t)
-			p.start(t)
-			f.did("kill -9", other.name)
-			return began, "at once " + other.name + " and " + f.did("kill -9", p.name)
+			other.Start(t)
+			p.Start(t)
+			f.did("kill -9", other.Name)
+			return began, "at once " + other.Name + " and " + f.did("kill -9", p.Name)
 		}
 	}
 	began := f.kill(p)
 	if f.rand.IntN(3) == 0 {
 		pause(time.Duration(f.rand.Int64N(int64(3 * time.Second)))) // the others go on without it
 	}
-	p.start(t)
-	return began, f.did("kill -9", p.name)
+	p.Start(t)
+	return began, f.did("kill -9", p.Name)
 }
 
 // did keeps what was done to whom, for the report.
@@ -196,7 +196,7 @@ func (f *faults) did(what, name string) string {
 
 func (f *faults) kill(p *process) time.Time {
 	began := time.Now()
-	p.kill(f.t)
+	p.Kill(f.t)
 	f.load.fault(began)
 	f.kills++
 	f.mark(p)
@@ -221,10 +221,10 @@ func (f *faults) crash(p *process) (time.Time, string) {
 	}
 	at := fmt.Sprintf("%s:%d", steps[f.rand.IntN(len(steps))], 1+f.rand.IntN(12))
 	f.kill(p)
-	p.start(f.t, "RECKONER_CRASH_AT="+at)
+	p.Start(f.t, "RECKONER_CRASH_AT="+at)
 	var began time.Time
-	what := f.did("crash", p.name) + " at " + at
-	if p.dies(f.t, 8*time.Second) {
+	what := f.did("crash", p.Name) + " at " + at
+	if p.Dies(f.t, 8*time.Second) {
 		began = time.Now()
 		f.load.fault(began)
 		f.kills++
@@ -233,7 +233,7 @@ func (f *faults) crash(p *process) (time.Time, string) {
 		began = f.kill(p)
 		what += ", which did not come: kill -9"
 	}
-	p.start(f.t)
+	p.Start(f.t)
 	return began, what
 }
 
@@ -252,12 +252,12 @@ func (f *faults) freeze(but *process) (string, func()) {
 	if p.dir != "" {
 		d = 3500 * time.Millisecond // the session is 2 s: it wakes up as one whose partitions others have
 	}
-	p.signal(f.t, syscall.SIGSTOP)
+	p.Signal(f.t, syscall.SIGSTOP)
 	until := time.Now().Add(d)
 	f.frozen = p == w.engines && w.cluster == nil
-	return f.did("freeze", p.name) + " for " + d.String(), func() {
+	return f.did("freeze", p.Name) + " for " + d.String(), func() {
 		pause(time.Until(until))
-		p.signal(f.t, syscall.SIGCONT)
+		p.Signal(f.t, syscall.SIGCONT)
 		f.frozen = false
 	}
 }
@@ -266,8 +266,8 @@ func (f *faults) freeze(but *process) (string, func()) {
 func (f *faults) weigh() {
 	w := f.world
 	for _, p := range slices.Concat([]*process{w.engines}, w.aggregates, w.ingests) {
-		kind := strings.Split(p.name, "-")[0]
-		f.memory[kind] = max(f.memory[kind], p.memory("VmHWM"))
+		kind := strings.Split(p.Name, "-")[0]
+		f.memory[kind] = max(f.memory[kind], p.Memory("VmHWM"))
 	}
 }
 

@@ -69,7 +69,7 @@ func TestClickHouseFails(t *testing.T) {
 	}
 	l.stop()
 	d.stop()
-	w.ingests[0].terminate(t)
+	w.ingests[0].Terminate(t)
 	w.drain(t, time.Minute)
 	eventually(t, 20*time.Second, func() string {
 		if lag := a.metric(t, "reckoner_aggregator_lag_records", ""); lag != 0 {
@@ -105,8 +105,8 @@ func (w *world) admits(t *testing.T, a *process, outage string) {
 func (w *world) bounded(t *testing.T) {
 	t.Helper()
 	for _, p := range slices.Concat(w.aggregates, w.ingests) {
-		if n := p.memory("VmHWM"); n > 512<<20 {
-			t.Errorf("%s held %d MiB", p.name, n>>20)
+		if n := p.Memory("VmHWM"); n > 512<<20 {
+			t.Errorf("%s held %d MiB", p.Name, n>>20)
 		}
 	}
 }
@@ -166,7 +166,7 @@ func TestKafkaFails(t *testing.T) {
 	}
 	l.stop()
 	d.stop()
-	w.ingests[0].terminate(t)
+	w.ingests[0].Terminate(t)
 	w.drain(t, time.Minute)
 	w.allReady(t)
 	w.bounded(t)
@@ -202,7 +202,7 @@ func (w *world) refuses(t *testing.T, l *load, outage string) {
 func (w *world) allReady(t *testing.T) {
 	t.Helper()
 	for _, p := range slices.Concat(w.aggregates, w.ingests) {
-		if p.running() {
+		if p.Running() {
 			p.ready(t)
 		}
 	}

@@ -25,22 +25,22 @@ func TestARollingRestartRestoresNothing(t *testing.T) {
 	before := w.restored(t) // while the group formed, nothing of worth was in the ledger
 	for n, p := range append(w.aggregates, w.aggregates...) {
 		before -= p.metric(t, "reckoner_aggregator_restored_rows_total", "")
-		p.terminate(t)
+		p.Terminate(t)
 		w.balanced(t) // the others have taken over
 		l.reach(t, 300)
-		p.start(t)
+		p.Start(t)
 		began := time.Now()
 		w.allReady(t)
 		w.balanced(t)
 		w.drain(t, time.Minute)
-		fmt.Fprintf(t.Output(), "restart %d, of %s: all is counted again after %s\n", n+1, p.name, round(time.Since(began)))
+		fmt.Fprintf(t.Output(), "restart %d, of %s: all is counted again after %s\n", n+1, p.Name, round(time.Since(began)))
 		if got := w.restored(t); got != before {
-			t.Errorf("restart %d, of %s: %d rows were restored", n+1, p.name, got-before)
+			t.Errorf("restart %d, of %s: %d rows were restored", n+1, p.Name, got-before)
 			before = got
 		}
 	}
 	l.stop()
-	w.ingests[0].terminate(t)
+	w.ingests[0].Terminate(t)
 	w.drain(t, time.Minute)
 	w.count(t, l)
 	w.verify(t)
@@ -51,7 +51,7 @@ func (w *world) balanced(t *testing.T) {
 	t.Helper()
 	var running []*process
 	for _, p := range w.aggregates {
-		if p.running() {
+		if p.Running() {
 			running = append(running, p)
 		}
 	}
@@ -59,7 +59,7 @@ func (w *world) balanced(t *testing.T) {
 	eventually(t, time.Minute, func() string {
 		for _, p := range running {
 			if got := p.metric(t, "reckoner_aggregator_assigned_partitions", ""); got != want {
-				return fmt.Sprintf("%s has %d partitions of %d", p.name, got, want)
+				return fmt.Sprintf("%s has %d partitions of %d", p.Name, got, want)
 			}
 		}
 		return ""

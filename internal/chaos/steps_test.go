@@ -14,12 +14,12 @@ import (
 func TestKilledBetweenAnyTwoSteps(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 4, 4, 8)
-	api := freeAddress(t)
-	dev := newProcess(t, "dev", w.env, "dev", "--data-dir", filepath.Join(w.dir, "dev"), "--ops-listen", freeAddress(t), "--listen", api,
+	api, ops := freeAddress(t), freeAddress(t)
+	dev := newProcess(t, "dev", w.env, "dev", "--data-dir", filepath.Join(w.dir, "dev"), "--ops-listen", ops, "--listen", api,
 		"--kafka-listen", w.kafka, "--clickhouse-listen", w.clickhouse, "--catalog", w.catalog)
-	dev.ops = dev.args[4]
+	dev.ops = ops
 	w.apis = []string{api}
-	dev.start(t)
+	dev.Start(t)
 	dev.ready(t)
 	w.open(t, w.kafka)
 	l := w.startLoad(t, 4, 30*time.Millisecond, rand.New(rand.NewPCG(1, 1)))
@@ -29,16 +29,16 @@ func TestKilledBetweenAnyTwoSteps(t *testing.T) {
 		"aggregator:report", "aggregator:done", "ingest:produce", "ingest:answer",
 	}
 	for n, step := range steps {
-		dev.kill(t)
+		dev.Kill(t)
 		at := fmt.Sprintf("%s:%d", step, 2+n%3)
-		dev.start(t, "RECKONER_CRASH_AT="+at)
-		if !dev.dies(t, 30*time.Second) {
+		dev.Start(t, "RECKONER_CRASH_AT="+at)
+		if !dev.Dies(t, 30*time.Second) {
 			t.Fatalf("%s never came: %s", at, dev.tail())
 		}
 		if tail := dev.tail(); !strings.Contains(tail, "killing this process") {
 			t.Errorf("it did not say that it dies at %s: %s", at, tail)
 		}
-		dev.start(t)
+		dev.Start(t)
 		before := l.acked.Load()
 		eventually(t, time.Minute, func() string {
 			if l.acked.Load() <= before {
@@ -49,8 +49,8 @@ func TestKilledBetweenAnyTwoSteps(t *testing.T) {
 	}
 	l.stop()
 	d.stop()
-	dev.terminate(t) // what it may still be writing is written then
-	dev.start(t)
+	dev.Terminate(t) // what it may still be writing is written then
+	dev.Start(t)
 	dev.ready(t)
 	w.drain(t, time.Minute)
 	w.count(t, l)

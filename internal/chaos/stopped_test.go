@@ -36,7 +36,7 @@ func TestClickHouseIsStopped(t *testing.T) {
 	l.total(t, 5000)
 	before := w.held()
 
-	w.engines.kill(t)
+	w.engines.Kill(t)
 	began := time.Now()
 	for _, a := range w.aggregates {
 		w.admits(t, a, "ClickHouse stopped")
@@ -59,7 +59,7 @@ func TestClickHouseIsStopped(t *testing.T) {
 
 	during := w.held()
 	ends := w.ends(t)
-	w.engines.start(t)
+	w.engines.Start(t)
 	w.engines.ready(t)
 	back := time.Now()
 	eventually(t, time.Minute, func() string { return w.behind(ends) })
@@ -68,7 +68,7 @@ func TestClickHouseIsStopped(t *testing.T) {
 	l.reach(t, 500)
 	l.stop()
 	d.stop()
-	w.ingests[0].terminate(t)
+	w.ingests[0].Terminate(t)
 	w.drain(t, time.Minute)
 	eventually(t, 20*time.Second, func() string {
 		if lag := w.lag(t); lag != 0 {
@@ -109,8 +109,8 @@ func (w *world) left(t *testing.T) int64 {
 func (w *world) held() map[string]int64 {
 	most := make(map[string]int64)
 	for _, p := range slices.Concat(w.aggregates, w.ingests) {
-		if p.running() {
-			most[p.name] = p.memory("VmHWM")
+		if p.Running() {
+			most[p.Name] = p.Memory("VmHWM")
 		}
 	}
 	return most

@@ -107,7 +107,7 @@ func (w *world) startEngines(t *testing.T, kafka string) {
 	w.engines = newProcess(t, "engines", w.env, "engines", "--data-dir", filepath.Join(w.dir, "engines"), "--ops-listen", ops,
 		"--kafka-listen", kafka, "--clickhouse-listen", w.clickhouse)
 	w.engines.ops = ops
-	w.engines.start(t)
+	w.engines.Start(t)
 	w.engines.ready(t)
 }
 
@@ -138,7 +138,7 @@ func (w *world) aggregate(t *testing.T, clickhouse string) *process {
 	p := newProcess(t, name, w.env, "aggregate", "--ops-listen", ops, "--data-dir", dir, "--brokers", w.kafka, "--clickhouse", "http://"+clickhouse)
 	p.ops, p.dir = ops, dir
 	w.aggregates = append(w.aggregates, p)
-	p.start(t)
+	p.Start(t)
 	return p
 }
 
@@ -152,37 +152,8 @@ func (w *world) ingestAt(t *testing.T, clickhouse string) *process {
 		"--catalog", w.catalog, "--brokers", w.kafka, "--clickhouse", "http://"+clickhouse)
 	p.ops = ops
 	w.ingests, w.apis = append(w.ingests, p), append(w.apis, api)
-	p.start(t)
+	p.Start(t)
 	return p
-}
-
-// ready waits until a process says that it serves.
-func (p *process) ready(t *testing.T) {
-	t.Helper()
-	eventually(t, time.Minute, func() string {
-		if !p.running() {
-			t.Fatalf("%s ended before it was ready: %s", p.name, p.tail())
-		}
-		if status, body := get("http://" + p.ops + "/readyz"); status != http.StatusOK {
-			return fmt.Sprintf("%s is not ready: %d %s", p.name, status, body)
-		}
-		return ""
-	})
-}
-
-// get returns the status and the body, or 0 and why there is none.
-func get(url string) (int, string) {
-	client := http.Client{Timeout: 5 * time.Second}
-	res, err := client.Get(url)
-	if err != nil {
-		return 0, err.Error()
-	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		return 0, err.Error()
-	}
-	return res.StatusCode, string(body)
 }
 
 // metric adds up the series of a name whose labels contain a text. Values are whole here.
@@ -190,7 +161,7 @@ func (p *process) metric(t *testing.T, name, labels string) int64 {
 	t.Helper()
 	status, body := get("http://" + p.ops + "/metrics")
 	if status != http.StatusOK {
-		t.Fatalf("metrics of %s: %d %s", p.name, status, body)
+		t.Fatalf("metrics of %s: %d %s", p.Name, status, body)
 	}
 	var sum int64
 	for line := range strings.Lines(body) {

@@ -2,5 +2,5 @@
 
 package e2e_test
 
-// raceFlags build the binary as the tests are built.
-var raceFlags []string
+// race says that the binary is built as the tests are, without the race detector.
+const race = false

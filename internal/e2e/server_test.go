@@ -83,30 +83,7 @@ func (i *installation) aggregate(t *testing.T, dir string) (*process, string) {
 // ready waits until a process says that it serves.
 func (i *installation) ready(t *testing.T, p *process, ops string) {
 	t.Helper()
-	eventually(t, time.Minute, func() string {
-		if p.gone() {
-			t.Fatalf("%s ended with status %d before it was ready", p.name, p.cmd.ProcessState.ExitCode())
-		}
-		if status, body := get("http://" + ops + "/readyz"); status != http.StatusOK {
-			return fmt.Sprintf("%s is not ready: %d %s", p.name, status, body)
-		}
-		return ""
-	})
-}
-
-// get returns the status and the body, or 0 and why there is none.
-func get(url string) (int, string) {
-	client := http.Client{Timeout: 10 * time.Second}
-	res, err := client.Get(url)
-	if err != nil {
-		return 0, err.Error()
-	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		return 0, err.Error()
-	}
-	return res.StatusCode, string(body)
+	p.Ready(t, ops)
 }
 
 // metric returns the value of one series as it is written, "" when there is none. series is a name with its labels.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"reckoner/internal/bus"
+	"reckoner/internal/bus/bustest"
 	"reckoner/internal/kafkatest"
 )
 
@@ -27,9 +28,9 @@ type traffic struct {
 	acked   [2]atomic.Int64
 	unknown atomic.Int64 // calls of which it is open what is stored
 	read    [2]reading
-	follows follower
+	follows bustest.Follower
 	unhook  func() error
-	member  *member
+	member  *bustest.Member
 }
 
 // reading is what a reader of a partition was given so far.
@@ -57,7 +58,7 @@ func startTraffic(t *testing.T) *traffic {
 		x.writers.Go(func() { x.write(ctx, t, p, i) })
 		x.readers.Go(func() { x.readOn(ctx, t, i) })
 	}
-	x.unhook = follow(t, c, topic, map[int]int64{0: 0, 1: 0}, bus.Follower{Record: x.follows.record})
+	x.unhook = bustest.Follow(t, c, topic, map[int]int64{0: 0, 1: 0}, bus.Follower{Record: x.follows.Record})
 	x.member = join(t, c, topic, nil)
 	return x
 }
@@ -113,17 +114,17 @@ func (x *traffic) goesOn(t *testing.T, when string) {
 	begin := time.Now()
 	acked := [2]int64{x.acked[0].Load(), x.acked[1].Load()}
 	read := [2]int{x.read[0].count(), x.read[1].count()}
-	follows := x.follows.count()
+	follows := x.follows.Count()
 	took := func() time.Duration { return time.Since(begin).Round(time.Millisecond) }
 	eventually(t, "the writers go on "+when, func() bool {
 		return x.acked[0].Load() >= acked[0]+50 && x.acked[1].Load() >= acked[1]+50
 	})
 	wrote := took()
 	eventually(t, "the readers go on "+when, func() bool {
-		return x.read[0].count() >= read[0]+50 && x.read[1].count() >= read[1]+50 && x.follows.count() >= follows+100
+		return x.read[0].count() >= read[0]+50 && x.read[1].count() >= read[1]+50 && x.follows.Count() >= follows+100
 	})
 	reads := took()
-	eventually(t, "the group member works "+when, func() bool { return len(x.member.partitions()) == 2 })
+	eventually(t, "the group member works "+when, func() bool { return len(x.member.Partitions()) == 2 })
 	t.Logf("%s: writers went on after %s, readers after %s, the group after %s", when, wrote, reads, took())
 }
 
@@ -151,12 +152,13 @@ func (x *traffic) end(t *testing.T) {
 			t.Errorf("partition %d has %d different records, %d were acknowledged", i, len(seen), acked)
 		}
 	}
-	eventually(t, "the follower has all", func() bool { return x.follows.count() >= len(all) })
+	eventually(t, "the follower has all", func() bool { return x.follows.Count() >= len(all) })
 	_ = x.unhook()
 	slices.Sort(all)
-	slices.Sort(x.follows.got)
-	if !slices.Equal(x.follows.got, all) {
-		t.Errorf("the follower was told of %d records, the log has %d, and they differ", len(x.follows.got), len(all))
+	got := x.follows.Got()
+	slices.Sort(got)
+	if !slices.Equal(got, all) {
+		t.Errorf("the follower was told of %d records, the log has %d, and they differ", len(got), len(all))
 	}
 	if x.unknown.Load() == 0 { // an election takes longer than a batch is tried
 		t.Error("the leader was gone, and no writer was told that an outcome is unknown")

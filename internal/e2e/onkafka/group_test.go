@@ -11,63 +11,15 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"reckoner/internal/bus"
+	"reckoner/internal/bus/bustest"
 )
 
 // sessionLeast is the shortest session that Apache Kafka takes by default.
 const sessionLeast = 6 * time.Second
-
-// member is one RunGroup whose generations a test can look at.
-type member struct {
-	mu      sync.Mutex
-	held    map[int]int64
-	gen     *bus.Generation // nil outside a generation
-	running int
-	end     func() error
-}
-
-func (m *member) states() map[int]int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return maps.Clone(m.held)
-}
-
-func (m *member) generation() *bus.Generation {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.gen
-}
-
-// partitions returns what the member has now, nil outside a generation.
-func (m *member) partitions() []int {
-	if g := m.generation(); g != nil {
-		return g.Partitions()
-	}
-	return nil
-}
-
-func (m *member) work(ctx context.Context, g *bus.Generation) error {
-	m.mu.Lock()
-	m.gen = g
-	m.running++
-	if m.running != 1 {
-		panic("two generations at a time")
-	}
-	for p := range g.Assigned {
-		m.held[p] = max(m.held[p], 1)
-	}
-	m.mu.Unlock()
-	<-ctx.Done()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.gen = nil
-	m.running--
-	return nil
-}
 
 func options(group, topic string) bus.GroupOptions {
 	return bus.GroupOptions{
@@ -76,43 +28,16 @@ func options(group, topic string) bus.GroupOptions {
 	}
 }
 
-func join(t *testing.T, c *bus.Client, topic string, held map[int]int64) *member {
-	m := &member{held: map[int]int64{}}
-	maps.Copy(m.held, held)
-	o := options(topic, topic)
-	o.Held = m.states
-	ctx, cancel := context.WithCancel(t.Context())
-	result := make(chan error, 1)
-	go func() { result <- c.RunGroup(ctx, o, m.work) }()
-	m.end = sync.OnceValue(func() error { cancel(); return <-result })
-	t.Cleanup(func() {
-		if err := m.end(); err != nil {
-			t.Errorf("the member ended with %v", err)
-		}
-	})
-	return m
-}
-
-// shares reports whether the members have all partitions, each once, in shares of these sizes.
-func shares(partitions int, sizes []int, members ...*member) func() bool {
-	return func() bool {
-		var all, got []int
-		for _, m := range members {
-			ps := m.partitions()
-			all = append(all, ps...)
-			got = append(got, len(ps))
-		}
-		slices.Sort(all)
-		slices.Sort(got)
-		return len(slices.Compact(all)) == partitions && slices.Equal(got, sizes)
-	}
+func join(t *testing.T, c *bus.Client, topic string, held map[int]int64) *bustest.Member {
+	t.Helper()
+	return bustest.Join(t, c, options(topic, topic), held)
 }
 
 func TestApacheGroupOfOne(t *testing.T) {
 	c, topic := topic(t, 4)
 	m := join(t, c, topic, nil)
-	eventually(t, "it has all", shares(4, []int{4}, m))
-	g := m.generation()
+	eventually(t, "it has all", bustest.Shares(4, []int{4}, m))
+	g := m.Generation()
 	for p, offset := range g.Assigned {
 		if offset != bus.NoOffset {
 			t.Errorf("partition %d has the offset %d, none was committed", p, offset)
@@ -121,15 +46,15 @@ func TestApacheGroupOfOne(t *testing.T) {
 	if err := g.Commit(within(t), map[int]int64{0: 5, 3: 7}); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.end(); err != nil {
+	if err := m.End(); err != nil {
 		t.Fatal(err)
 	}
 	if err := g.Commit(within(t), map[int]int64{0: 6}); err == nil {
 		t.Error("a generation that is over took a commit")
 	}
 	next := join(t, c, topic, nil)
-	eventually(t, "the next has all", shares(4, []int{4}, next))
-	if got := next.generation().Assigned; !maps.Equal(got, map[int]int64{0: 5, 1: bus.NoOffset, 2: bus.NoOffset, 3: 7}) {
+	eventually(t, "the next has all", bustest.Shares(4, []int{4}, next))
+	if got := next.Generation().Assigned; !maps.Equal(got, map[int]int64{0: 5, 1: bus.NoOffset, 2: bus.NoOffset, 3: 7}) {
 		t.Errorf("got %v", got)
 	}
 }
@@ -137,20 +62,20 @@ func TestApacheGroupOfOne(t *testing.T) {
 func TestApacheGroupJoinAndLeave(t *testing.T) {
 	c, topic := topic(t, 4)
 	a := join(t, c, topic, nil)
-	eventually(t, "the first has all", shares(4, []int{4}, a))
-	old := a.generation()
+	eventually(t, "the first has all", bustest.Shares(4, []int{4}, a))
+	old := a.Generation()
 	b := join(t, c, topic, nil)
-	eventually(t, "they share", shares(4, []int{2, 2}, a, b))
+	eventually(t, "they share", bustest.Shares(4, []int{2, 2}, a, b))
 	if err := old.Commit(within(t), map[int]int64{0: 1}); err == nil {
 		t.Error("a generation that is over took a commit")
 	}
 	third := join(t, c, topic, nil)
-	eventually(t, "three share", shares(4, []int{1, 1, 2}, a, b, third))
+	eventually(t, "three share", bustest.Shares(4, []int{1, 1, 2}, a, b, third))
 	begin := time.Now()
-	if err := b.end(); err != nil {
+	if err := b.End(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "two take over", shares(4, []int{2, 2}, a, third))
+	eventually(t, "two take over", bustest.Shares(4, []int{2, 2}, a, third))
 	if took := time.Since(begin); took > sessionLeast-time.Second {
 		t.Errorf("taking over from a member that left took %v, as if it had to be given up first", took)
 	}
@@ -167,15 +92,15 @@ func TestApacheGroupIsSticky(t *testing.T) {
 		}
 		return held
 	}
-	placed := func(x, y *member) func() bool {
-		return func() bool { return slices.Equal(x.partitions(), odd) && slices.Equal(y.partitions(), even) }
+	placed := func(x, y *bustest.Member) func() bool {
+		return func() bool { return slices.Equal(x.Partitions(), odd) && slices.Equal(y.Partitions(), even) }
 	}
 	a, b := join(t, c, topic, states(odd, 100)), join(t, c, topic, states(even, 100))
 	eventually(t, "each has what it holds", placed(a, b))
-	if err := a.end(); err != nil {
+	if err := a.End(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the other has all", shares(8, []int{8}, b))
+	eventually(t, "the other has all", bustest.Shares(8, []int{8}, b))
 	again := join(t, c, topic, states(odd, 200))
 	eventually(t, "each has what it holds again", placed(again, b))
 }
@@ -213,13 +138,13 @@ func TestApacheGroupMemberIsKilled(t *testing.T) {
 		t.Fatalf("the process said %q", lines.Text())
 	}
 	m := join(t, c, topic, nil)
-	eventually(t, "it has its half", func() bool { return len(m.partitions()) == 2 })
+	eventually(t, "it has its half", func() bool { return len(m.Partitions()) == 2 })
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	begin := time.Now()
 	_ = cmd.Wait() // it was killed, and says so
-	eventually(t, "it takes over", shares(4, []int{4}, m))
+	eventually(t, "it takes over", bustest.Shares(4, []int{4}, m))
 	took := time.Since(begin)
 	t.Logf("from the kill to taking over: %s, with a session of %s", took.Round(time.Millisecond), sessionLeast)
 	if took > sessionLeast+5*time.Second {
@@ -232,9 +157,9 @@ func TestApacheGroupMemberIsKilled(t *testing.T) {
 func TestApacheGroupLosesItsCoordinator(t *testing.T) {
 	c, topic := topic(t, 4)
 	a, b := join(t, c, topic, nil), join(t, c, topic, nil)
-	eventually(t, "they share", shares(4, []int{2, 2}, a, b))
+	eventually(t, "they share", bustest.Shares(4, []int{2, 2}, a, b))
 	inSync(t, "__consumer_offsets", 4)
-	old := a.generation()
+	old := a.Generation()
 	coordinator := cluster.Admin().Coordinator(t, topic)
 	cluster.Kill(t, coordinator)
 	begin := time.Now()
@@ -243,11 +168,11 @@ func TestApacheGroupLosesItsCoordinator(t *testing.T) {
 	})
 	found := time.Since(begin)
 	eventually(t, "they share again", func() bool {
-		g := a.generation()
-		return g != nil && g.ID > old.ID && shares(4, []int{2, 2}, a, b)()
+		g := a.Generation()
+		return g != nil && g.ID > old.ID && bustest.Shares(4, []int{2, 2}, a, b)()
 	})
 	t.Logf("another broker coordinated after %s, both members worked after %s", found.Round(time.Millisecond), time.Since(begin).Round(time.Millisecond))
-	if g := a.generation(); g.Member != old.Member || !slices.Equal(g.Partitions(), old.Partitions()) {
+	if g := a.Generation(); g.Member != old.Member || !slices.Equal(g.Partitions(), old.Partitions()) {
 		t.Errorf("%s had %v; it is %s now and has %v", old.Member, old.Partitions(), g.Member, g.Partitions())
 	}
 	cluster.Restart(t, coordinator)
@@ -258,21 +183,21 @@ func TestApacheGroupLosesItsCoordinator(t *testing.T) {
 func TestApacheGroupCoordinatorHangs(t *testing.T) {
 	c, topic := topic(t, 4)
 	first := join(t, c, topic, nil)
-	eventually(t, "it has all", shares(4, []int{4}, first))
+	eventually(t, "it has all", bustest.Shares(4, []int{4}, first))
 	coordinator := cluster.Admin().Coordinator(t, topic)
-	if err := first.end(); err != nil {
+	if err := first.End(); err != nil {
 		t.Fatal(err)
 	}
 	brokers := cluster.Brokers()
 	brokers[0], brokers[coordinator-1] = brokers[coordinator-1], brokers[0]
 	m := join(t, openWith(t, bus.Options{Brokers: brokers, IOTimeout: hastyTimeout}), topic, nil)
-	eventually(t, "it has all", shares(4, []int{4}, m))
+	eventually(t, "it has all", bustest.Shares(4, []int{4}, m))
 	inSync(t, "__consumer_offsets", 4)
-	old := m.generation().ID
+	old := m.Generation().ID
 	resume := cluster.Pause(t, coordinator)
 	begin := time.Now()
 	eventually(t, "it works without the broker", func() bool {
-		g := m.generation()
+		g := m.Generation()
 		return g != nil && g.ID > old && len(g.Assigned) == 4
 	})
 	t.Logf("it worked again after %s", time.Since(begin).Round(time.Millisecond))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"reckoner/internal/bus"
+	"reckoner/internal/bus/bustest"
 	"reckoner/internal/kafkatest"
 )
 
@@ -105,41 +106,6 @@ func within(t testing.TB) context.Context {
 	return ctx
 }
 
-// eventually polls a condition until it holds.
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(patience); !holds(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("not in time: %s", what)
-		}
-	}
-}
-
-func producer(t testing.TB, c *bus.Client, o bus.ProducerOptions) *bus.Producer {
-	t.Helper()
-	p := c.NewProducer(o)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := p.Close(ctx); err != nil {
-			t.Errorf("close the producer: %v", err)
-		}
-	})
-	return p
-}
-
-func record(key, value string) bus.Record { return bus.Record{Key: []byte(key), Value: []byte(value)} }
-
-func numbered(key string, from, to int) []bus.Record {
-	var recs []bus.Record
-	for i := from; i < to; i++ {
-		recs = append(recs, record(key, fmt.Sprintf("%s-%d", key, i)))
-	}
-	return recs
-}
-
 // readAll reads a partition from an offset to its end.
 func readAll(t testing.TB, c *bus.Client, topic string, partition int, from int64) []bus.Record {
 	t.Helper()
@@ -166,14 +132,6 @@ func readAll(t testing.TB, c *bus.Client, topic string, partition int, from int6
 	return all
 }
 
-func values(recs []bus.Record) []string {
-	var vs []string
-	for _, r := range recs {
-		vs = append(vs, string(r.Value))
-	}
-	return vs
-}
-
 // inSync waits until every broker has every record of a partition.
 func inSync(t testing.TB, topic string, partitions int) {
 	t.Helper()
@@ -185,4 +143,20 @@ func inSync(t testing.TB, topic string, partitions int) {
 		}
 		return true
 	})
+}
+
+func producer(t testing.TB, c *bus.Client, o bus.ProducerOptions) *bus.Producer {
+	t.Helper()
+	return bustest.Producer(t, c, o, patience)
+}
+
+func record(key, value string) bus.Record { return bustest.Record(key, value) }
+
+func numbered(key string, from, to int) []bus.Record { return bustest.Numbered(key, from, to) }
+
+func values(recs []bus.Record) []string { return bustest.Values(recs) }
+
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	bustest.Eventually(t, patience, what, holds)
 }

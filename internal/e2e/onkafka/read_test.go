@@ -6,10 +6,10 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"testing"
 
 	"reckoner/internal/bus"
+	"reckoner/internal/bus/bustest"
 )
 
 func produce(t testing.TB, c *bus.Client, topic string, recs ...bus.Record) {
@@ -109,42 +109,6 @@ func TestApacheTransaction(t *testing.T) {
 	}
 }
 
-// follower collects what it is told.
-type follower struct {
-	mu      sync.Mutex
-	got     []string
-	skipped [][3]int64
-}
-
-func (f *follower) record(r bus.Record) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.got = append(f.got, string(r.Value))
-	return nil
-}
-
-func (f *follower) skip(partition int, from, to int64) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.skipped = append(f.skipped, [3]int64{int64(partition), from, to})
-}
-
-func (f *follower) count() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.got)
-}
-
-// follow runs Follow until the returned function is called, which returns its error.
-func follow(t *testing.T, c *bus.Client, topic string, from map[int]int64, f bus.Follower) (stop func() error) {
-	ctx, cancel := context.WithCancel(t.Context())
-	result := make(chan error, 1)
-	go func() { result <- c.Follow(ctx, topic, from, f) }()
-	stop = sync.OnceValue(func() error { cancel(); return <-result })
-	t.Cleanup(func() { _ = stop() })
-	return stop
-}
-
 func TestApacheFollow(t *testing.T) {
 	c, topic := topic(t, 3)
 	p := producer(t, c, bus.ProducerOptions{})
@@ -161,17 +125,18 @@ func TestApacheFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	write("early") // before it begins to read
-	var f follower
-	stop := follow(t, c, topic, ends, bus.Follower{Record: f.record})
-	eventually(t, "the early ones come", func() bool { return f.count() == 3 })
+	var f bustest.Follower
+	stop := bustest.Follow(t, c, topic, ends, bus.Follower{Record: f.Record})
+	eventually(t, "the early ones come", func() bool { return f.Count() == 3 })
 	write("late")
-	eventually(t, "the late ones come", func() bool { return f.count() == 6 })
+	eventually(t, "the late ones come", func() bool { return f.Count() == 6 })
 	if err := stop(); !errors.Is(err, context.Canceled) {
 		t.Errorf("ended with %v", err)
 	}
-	slices.Sort(f.got)
-	if want := []string{"early-0", "early-0", "early-0", "late-0", "late-0", "late-0"}; !slices.Equal(f.got, want) {
-		t.Errorf("got %v", f.got)
+	got := f.Got()
+	slices.Sort(got)
+	if want := []string{"early-0", "early-0", "early-0", "late-0", "late-0", "late-0"}; !slices.Equal(got, want) {
+		t.Errorf("got %v", got)
 	}
 }
 
@@ -179,16 +144,16 @@ func TestApacheFollowSkipsOnlyWhereAllowed(t *testing.T) {
 	c, topic := topic(t, 1)
 	produce(t, c, topic, numbered("k", 0, 10)...)
 	cluster.Admin().DeleteRecords(t, topic, 0, 4)
-	var strict follower
+	var strict bustest.Follower
 	var away *bus.OutOfRangeError
-	if err := c.Follow(within(t), topic, map[int]int64{0: 2}, bus.Follower{Record: strict.record}); !errors.As(err, &away) || len(strict.got) != 0 {
-		t.Errorf("a strict follower got %v and ended with %v", strict.got, err)
+	if err := c.Follow(within(t), topic, map[int]int64{0: 2}, bus.Follower{Record: strict.Record}); !errors.As(err, &away) || len(strict.Got()) != 0 {
+		t.Errorf("a strict follower got %v and ended with %v", strict.Got(), err)
 	}
-	var lax follower
-	stop := follow(t, c, topic, map[int]int64{0: 2}, bus.Follower{Record: lax.record, Skipped: lax.skip})
-	eventually(t, "the rest comes", func() bool { return lax.count() == 6 })
+	var lax bustest.Follower
+	stop := bustest.Follow(t, c, topic, map[int]int64{0: 2}, bus.Follower{Record: lax.Record, Skipped: lax.Skip})
+	eventually(t, "the rest comes", func() bool { return lax.Count() == 6 })
 	_ = stop()
-	if !slices.Equal(lax.got, values(numbered("k", 4, 10))) || !slices.Equal(lax.skipped, [][3]int64{{0, 2, 4}}) {
-		t.Errorf("got %v, skipped %v", lax.got, lax.skipped)
+	if !slices.Equal(lax.Got(), values(numbered("k", 4, 10))) || !slices.Equal(lax.Skipped(), [][3]int64{{0, 2, 4}}) {
+		t.Errorf("got %v, skipped %v", lax.Got(), lax.Skipped())
 	}
 }
