@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"reckoner/internal/bus"
+	"reckoner/internal/bus/bustest"
 	"reckoner/internal/kafkatest"
 )
 
@@ -37,17 +38,22 @@ func TestApacheRequestVersions(t *testing.T) {
 		t.Error(err)
 	}
 	m := join(t, c, id, nil)
-	eventually(t, "it has its partition", shares(1, []int{1}, m))
-	if err := m.generation().Commit(within(t), map[int]int64{0: 1}); err != nil {
+	eventually(t, "it has its partition", bustest.Shares(1, []int{1}, m))
+	if err := m.Generation().Commit(within(t), map[int]int64{0: 1}); err != nil {
 		t.Error(err)
 	}
-	second := join(t, c, id, nil) // the first looks for its coordinator and joins again
-	eventually(t, "one of them has it", shares(1, []int{0, 1}, m, second))
-	// A heartbeat is due before this one leaves.
-	eventually(t, "the logs have a heartbeat", func() bool { return requests(t, id)["HEARTBEAT"] != "" })
-	if err := m.end(); err != nil {
+	alone := m.Generation().ID
+	second := join(t, c, id, nil)
+	eventually(t, "the first looks for its coordinator and joins again", func() bool {
+		g := m.Generation()
+		return g != nil && g.ID > alone && second.Generation() != nil
+	})
+	logged := func(kind string) func() bool { return func() bool { return requests(t, id)[kind] != "" } }
+	eventually(t, "the logs have a heartbeat", logged("HEARTBEAT")) // one is due before the first leaves
+	if err := m.End(); err != nil {
 		t.Error(err)
 	}
+	eventually(t, "the logs have its leaving", logged("LEAVE_GROUP"))
 	cluster.Admin().LogLevel(t, "kafka.request.logger", "WARN")
 
 	want := map[string]string{
