@@ -293,6 +293,7 @@ type fakeReader struct {
 	err     error
 	queries []ledger.TransactionQuery
 	usages  usageReads
+	fakeAccounts
 }
 
 func (f *fakeReader) Transactions(_ context.Context, q ledger.TransactionQuery) ([]ledger.Transaction, error) {
