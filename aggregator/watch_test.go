@@ -213,3 +213,30 @@ func TestPassingFailureHidesNoFinalOne(t *testing.T) {
 		t.Errorf("%v are shown as stopped", got)
 	}
 }
+
+// A retry looks before it writes anything: into a ledger that came back as another one nothing more goes.
+func TestRetryWritesNothingIntoAnotherLedger(t *testing.T) {
+	r := newRig(t, soon)
+	r.begin(0, testPartition)
+	n := r.fill(testPartition, 20)
+	eventually(t, "settled", func() bool { return r.a.Held()[testPartition] == n })
+	r.ledger.mu.Lock()
+	r.ledger.fault = func(b *ledger.Batch) (*ledger.Batch, error) {
+		r.ledger.mu.Lock()
+		clear(r.ledger.entries)
+		clear(r.ledger.refusals)
+		clear(r.ledger.totals)
+		clear(r.ledger.checkpoints)
+		r.ledger.fault = nil // it is back at once
+		r.ledger.mu.Unlock()
+		return nil, errLedgerDown
+	}
+	r.ledger.mu.Unlock()
+	r.fill(testPartition, 20)
+	r.stopsFor(1, ErrLedgerBehind)
+	r.ledger.mu.Lock()
+	defer r.ledger.mu.Unlock()
+	if rows := len(r.ledger.entries) + len(r.ledger.refusals) + len(r.ledger.totals) + len(r.ledger.checkpoints); rows != 0 {
+		t.Errorf("%d rows were written into the other ledger", rows)
+	}
+}
