@@ -111,6 +111,7 @@ func New(o Options) (*Server, error) {
 		f.routes(),
 		newAdmin(s, o.CatalogWriter).routes(),
 		newUsages(s).routes(),
+		newV1(s).routes(),
 	))
 	s.outcomes.observe(s.metrics, s.limits.WaitersMax)
 	return s, nil

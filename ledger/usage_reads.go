@@ -33,8 +33,10 @@ type Subject struct {
 // WindowQuery asks for the usage of a subject in windows, in the order of UsageCursor.
 type WindowQuery struct {
 	Subject
-	Meter  string           // empty: every meter
-	Edges  []time.Time      // of the windows, as Windows returns them: window i is [Edges[i], Edges[i+1])
+	Meter string // empty: every meter
+	// Edges are those of the windows, as Windows returns them: window i is [Edges[i], Edges[i+1]). The first and the last
+	// may be those of Period, inside of a bucket; every other one is the bound of one.
+	Edges  []time.Time
 	Period *reckoner.Period // only what counts in this billing period; nil: in any
 	Limit  int
 	After  *UsageCursor // the last row of the page before; nil: none

@@ -45,6 +45,9 @@ func (l *Ledger) Windows(ctx context.Context, q ledger.WindowQuery) (ledger.Usag
 	for i, edge := range q.Edges {
 		slots[i] = slotOf(edge)
 	}
+	if last := q.Edges[len(q.Edges)-1]; !last.Equal(reckoner.BucketOf(last)) {
+		slots[len(slots)-1]++ // the end of a period: some of its bucket counts
+	}
 	starts, steps, counts := runs(slots[:len(slots)-1])
 	args := append(subjectArgs(q.Subject, q.Meter, q.Limit), ch.Named("from", slots[0]), ch.Named("to", slots[len(slots)-1]),
 		ch.Named("starts", starts), ch.Named("steps", steps), ch.Named("counts", counts))

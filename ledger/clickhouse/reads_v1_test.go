@@ -218,12 +218,13 @@ func checkUsed(t *rapid.T, l *Ledger, h *history, at time.Time) {
 	}
 	// The period ends inside a bucket: what of that bucket belongs to the next period stays out.
 	edges, _ := ledger.Windows(reckoner.BucketOf(period.Start), reckoner.BucketOf(period.End).Add(reckoner.Bucket), ledger.ByBucket, time.UTC, 1000)
+	edges[0], edges[len(edges)-1] = period.Start, period.End
 	page, err := l.Windows(context.Background(), ledger.WindowQuery{Subject: sub, Edges: edges, Period: &period, Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
 	wanted := usageLines(h.entries, sub, "", func(e *ledger.Entry) (reckoner.Period, bool) {
-		w, _ := windowOf(edges, e.Bucket)
+		w, _ := windowOf(edges, e.UsageTime)
 		_, ok := in(e)
 		return w, ok
 	})
