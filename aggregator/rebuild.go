@@ -106,6 +106,15 @@ func (s *starter) goOn(ctx context.Context, f facts) (*restoration, error) {
 	return nil, err
 }
 
+// forget removes what was begun of a restore that is not needed any more: the partition has its state. It only takes
+// room.
+func (s *starter) forget(number int32) {
+	dir, fs := s.path(number)+buildingDir, s.options.files()
+	if err := errors.Join(fs.RemoveAll(dir), fs.RemoveAll(dir+condemned)); err != nil {
+		s.slog.Warn("what was restored in part is not removed", "partition", number, "dir", dir, "error", err)
+	}
+}
+
 // errBegun says that what was begun is of no use.
 var errBegun = errors.New("it was begun for something else")
 

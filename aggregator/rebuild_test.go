@@ -279,6 +279,23 @@ func TestWholeStateIsMoved(t *testing.T) {
 	}
 }
 
+// Once a partition has a state, what was begun of another restore of it takes no room any more.
+func TestNeedlessRestoreIsForgotten(t *testing.T) {
+	sc := newScene(t)
+	sc.advance(sc.s, 40)
+	building := sc.dir() + buildingDir
+	must(t, os.MkdirAll(building, 0o750))
+	must(t, os.WriteFile(building+condemned, nil, 0o600))
+	p, err := sc.s.start(t.Context(), testPartition)
+	must(t, err)
+	must(t, p.close())
+	for _, path := range []string{building, building + condemned} {
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is still there: %v", path, err)
+		}
+	}
+}
+
 // The end of a generation interrupts a restore; the next one goes on with it.
 func TestRestoreOverTwoGenerations(t *testing.T) {
 	r := newRig(t, soon)

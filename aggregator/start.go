@@ -18,11 +18,11 @@ var (
 	// ErrLedgerBehind says that the local state holds more than the ledger: an older ledger was restored from a backup.
 	ErrLedgerBehind = errors.New("the ledger is behind the local state, as after restoring an old backup: write its rows again with `reckoner replay`")
 	// ErrLogTruncated says that records which the ledger does not hold are gone from the log.
-	ErrLogTruncated = errors.New("the log no longer reaches back to the checkpoint: records between them are lost to this log; restore the topic, or register a new log with `reckoner migrate --new-log`")
+	ErrLogTruncated = errors.New("the log no longer reaches back to the checkpoint: records between them are lost to this log")
 	// ErrLogShort says that the log ends before the checkpoint.
-	ErrLogShort = errors.New("the log ends before the ledger's checkpoint, as after a topic was deleted and created again: register it with `reckoner migrate --new-log`")
+	ErrLogShort = errors.New("the log ends before the ledger's checkpoint, as after a topic was deleted and created again, or its last copy was lost")
 	// ErrLogChanged says that the record before the checkpoint is not the one that was counted.
-	ErrLogChanged = errors.New("the log holds another record before the checkpoint than the one that was counted, as after a topic was deleted and created again: register it with `reckoner migrate --new-log`")
+	ErrLogChanged = errors.New("the log holds another record before the checkpoint than the one that was counted, as after a topic was deleted and created again, or in another cluster (kafka.brokers)")
 	// ErrLedgerMismatch says that the ledger's rows are not those that its checkpoint counts.
 	ErrLedgerMismatch = errors.New("the ledger's rows do not match its checkpoint: see `reckoner verify`, write them again with `reckoner replay`")
 )
@@ -110,6 +110,7 @@ func (s *starter) start(ctx context.Context, number int32) (*partition, error) {
 	st, err := openStore(s.path(number), s.log, number, s.options)
 	if err == nil {
 		if err = s.usable(ctx, st.checkpoint, f); err == nil {
+			s.forget(number)
 			return s.partition(number, st), nil
 		}
 		err = errors.Join(err, st.close())
@@ -118,7 +119,7 @@ func (s *starter) start(ctx context.Context, number int32) (*partition, error) {
 		return nil, err
 	}
 	if f.known.Next < f.first {
-		return nil, fmt.Errorf("%w (checkpoint %d, the log begins at %d)", ErrLogTruncated, f.known.Next, f.first)
+		return nil, LogTruncated(f.known, f.first)
 	}
 	if err := s.mastered(f.known); err != nil {
 		return nil, err
@@ -191,7 +192,7 @@ func reached(c, known ledger.Checkpoint) error {
 // counted, as far as the log still has it.
 func (s *starter) held(ctx context.Context, c ledger.Checkpoint, f facts) error {
 	if c.Next > f.next {
-		return fmt.Errorf("%w (checkpoint %d, the log ends before %d)", ErrLogShort, c.Next, f.next)
+		return LogShort(c, f.next)
 	}
 	if c.Next-1 < max(f.first, s.log.Start(c.Partition)) {
 		return nil // the record is gone, or belongs to the log before this one
@@ -201,7 +202,7 @@ func (s *starter) held(ctx context.Context, c ledger.Checkpoint, f facts) error 
 		return fmt.Errorf("read the record before the checkpoint: %w", err)
 	}
 	if h := ledger.RecordHash(rec.Key, rec.Value); h != c.RecordHash {
-		return fmt.Errorf("%w (offset %d, hash %x, counted %x)", ErrLogChanged, rec.Offset, h, c.RecordHash)
+		return fmt.Errorf("%w (offset %d, hash %x, counted %x); %s", ErrLogChanged, rec.Offset, h, c.RecordHash, goOn(c.Partition, ledger.UnknownLoss))
 	}
 	return nil
 }
