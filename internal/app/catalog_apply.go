@@ -45,7 +45,13 @@ func CatalogApply(ctx context.Context, p *Process, out io.Writer, path string, o
 	}
 	p.Go("catalog", reader.Run)
 	started := time.Now()
-	report, err := p.catalogWriter(client, reader).ApplyDocument(ctx, document, live.ApplyOptions{Prune: o.Prune, By: byApply, Progress: o.Progress})
+	w := p.catalogWriter(client, reader)
+	report, err := w.Apply(ctx, diff, o.Progress)
+	if err == nil && report.Refused > 0 { // somebody else was quicker: what is left is compared again
+		applied := report.Applied
+		report, err = w.ApplyDocument(ctx, document, live.ApplyOptions{Prune: o.Prune, By: byApply, Progress: o.Progress})
+		report.Applied += applied
+	}
 	if err != nil {
 		return fmt.Errorf("%d changes were made, then it stopped; apply the file again to go on: %w", report.Applied, err)
 	}
