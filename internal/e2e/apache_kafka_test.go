@@ -21,7 +21,7 @@ type onKafka struct {
 	processes     *installation // whose Kafka is all brokers, for the processes
 }
 
-func newOnKafka(t *testing.T) *onKafka {
+func newOnKafka(t testing.TB) *onKafka {
 	t.Helper()
 	cluster, err := kafkatest.Start(t.Context(), kafkatest.Options{})
 	if err != nil {
@@ -42,7 +42,7 @@ func newOnKafka(t *testing.T) *onKafka {
 
 // sendThroughALoss sends a trace, and kills the broker that leads a partition as soon as a part of it is in the log.
 // The broker comes back at once, or when all is sent.
-func (k *onKafka) sendThroughALoss(t *testing.T, trace string, partition int, atOnce bool) {
+func (k *onKafka) sendThroughALoss(t testing.TB, trace string, partition int, atOnce bool) {
 	t.Helper()
 	before := k.records(t)
 	sender := start(t, nil, "send", "--url", "http://"+k.api, "--batch", "10", "--connections", "4", testdata(t, trace))
@@ -102,7 +102,7 @@ func TestApacheKafkaLosesLeaders(t *testing.T) {
 }
 
 // wantShared waits until two aggregators have half of the partitions each.
-func (k *onKafka) wantShared(t *testing.T, first, second string) {
+func (k *onKafka) wantShared(t testing.TB, first, second string) {
 	t.Helper()
 	eventually(t, time.Minute, func() string {
 		const assigned = "reckoner_aggregator_assigned_partitions"
@@ -114,7 +114,7 @@ func (k *onKafka) wantShared(t *testing.T, first, second string) {
 }
 
 // wantExact waits until the log is drained and holds the ledger against the counts, then against the log.
-func (k *onKafka) wantExact(t *testing.T, traces ...*oracle) {
+func (k *onKafka) wantExact(t testing.TB, traces ...*oracle) {
 	t.Helper()
 	begin := time.Now()
 	n := k.drain(t)

@@ -66,7 +66,7 @@ func (a *api) try(method, path string, body any, header ...string) (answer, erro
 	return answer{res.StatusCode, res.Header, string(b)}, err
 }
 
-func (a *api) do(t *testing.T, method, path string, body any, header ...string) answer {
+func (a *api) do(t testing.TB, method, path string, body any, header ...string) answer {
 	t.Helper()
 	got, err := a.try(method, path, body, header...)
 	if err != nil {
@@ -75,7 +75,7 @@ func (a *api) do(t *testing.T, method, path string, body any, header ...string) 
 	return got
 }
 
-func (a *api) post(t *testing.T, path string, body any, header ...string) answer {
+func (a *api) post(t testing.TB, path string, body any, header ...string) answer {
 	t.Helper()
 	return a.do(t, http.MethodPost, path, body, header...)
 }
@@ -105,7 +105,7 @@ func manyUsages(n int, amount int64) (list []m, ids []string) {
 }
 
 // wantOK holds an answer against a success. Without Prefer it is an empty object.
-func wantOK(t *testing.T, got answer) {
+func wantOK(t testing.TB, got answer) {
 	t.Helper()
 	if got.status != http.StatusOK || got.body != "{}" {
 		t.Errorf("got %s, want 200 {}", got)
@@ -113,7 +113,7 @@ func wantOK(t *testing.T, got answer) {
 }
 
 // wantError holds an answer against the shape of errors: three keys and no more.
-func wantError(t *testing.T, got answer, status, code int, says string) {
+func wantError(t testing.TB, got answer, status, code int, says string) {
 	t.Helper()
 	var shape struct {
 		Code    *int    `json:"code"`
@@ -143,7 +143,7 @@ type outcome struct {
 }
 
 // wantOutcomes holds the outcomes of a waited create against what they must be.
-func wantOutcomes(t *testing.T, got answer, want ...outcome) {
+func wantOutcomes(t testing.TB, got answer, want ...outcome) {
 	t.Helper()
 	var shape struct {
 		Outcomes []outcome `json:"outcomes"`

@@ -23,7 +23,7 @@ func adminCatalog(account, more string) string {
 }
 
 // ingestAt starts another ingest process and returns it, and where it is reached.
-func (i *installation) ingestAt(t *testing.T, clickhouse string, args ...string) (*installation, *process) {
+func (i *installation) ingestAt(t testing.TB, clickhouse string, args ...string) (*installation, *process) {
 	t.Helper()
 	other := *i
 	other.api, other.ops = freeAddress(t), freeAddress(t)
@@ -221,7 +221,7 @@ type gate struct {
 	open []net.Conn
 }
 
-func newGate(t *testing.T, to string) *gate {
+func newGate(t testing.TB, to string) *gate {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -350,7 +350,7 @@ func TestTheCopyOfTheCatalogCatchesUp(t *testing.T) {
 }
 
 // copied waits until the copy in ClickHouse is of the topic's last change.
-func (i *installation) copied(t *testing.T, ops string) {
+func (i *installation) copied(t testing.TB, ops string) {
 	t.Helper()
 	i.follows(t, ops)
 	end, err := i.bus(t).EndOffsets(t.Context(), bus.TopicCatalog)

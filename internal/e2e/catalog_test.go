@@ -29,7 +29,7 @@ func subscriptionOf(account, meter, limit string) string {
 }
 
 // catalogFile writes a catalog to a file of its own.
-func catalogFile(t *testing.T, text string) string {
+func catalogFile(t testing.TB, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "catalog.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -39,14 +39,14 @@ func catalogFile(t *testing.T, text string) string {
 }
 
 // catalog runs a subcommand of `catalog` and returns its status and what it wrote.
-func (i *installation) catalog(t *testing.T, args ...string) (status int, out, log string) {
+func (i *installation) catalog(t testing.TB, args ...string) (status int, out, log string) {
 	t.Helper()
 	status, p := run(t, i.env, append(append([]string{"catalog"}, args...), "--brokers", i.kafka)...)
 	return status, p.out.String(), p.log.String()
 }
 
 // apply makes the catalog what a text says, and waits until the ingest process uses it.
-func (i *installation) apply(t *testing.T, text string, flags ...string) (out string) {
+func (i *installation) apply(t testing.TB, text string, flags ...string) (out string) {
 	t.Helper()
 	status, out, log := i.catalog(t, append([]string{"apply", catalogFile(t, text)}, flags...)...)
 	if status != 0 {
@@ -57,7 +57,7 @@ func (i *installation) apply(t *testing.T, text string, flags ...string) (out st
 }
 
 // follows waits until a process has read the whole topic.
-func (i *installation) follows(t *testing.T, ops string) {
+func (i *installation) follows(t testing.TB, ops string) {
 	t.Helper()
 	end, err := i.bus(t).EndOffsets(t.Context(), bus.TopicCatalog)
 	if err != nil {

@@ -127,7 +127,7 @@ func basic() string { return "Basic " + base64.StdEncoding.EncodeToString([]byte
 
 // trickle opens a connection, begins a request and goes on with a byte now and then, until an answer comes or the
 // connection ends. The answer's status is 0 when there was none.
-func trickle(t *testing.T, addr, begin string) (answer, time.Duration) {
+func trickle(t testing.TB, addr, begin string) (answer, time.Duration) {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {

@@ -53,7 +53,7 @@ func TestKilledAtAnyMomentCountsTheSame(t *testing.T) {
 }
 
 // round starts the process, and kills it at a random moment.
-func (k *killed) round(t *testing.T, n int) {
+func (k *killed) round(t testing.TB, n int) {
 	t.Helper()
 	if k.rand.IntN(4) == 0 {
 		p := start(t, nil, k.devArgs()...)
@@ -88,13 +88,13 @@ func (k *killed) pause(longest time.Duration) {
 }
 
 // send starts a sender. It sends in many small requests, and waits for a server that is gone.
-func (k *killed) send(t *testing.T, args ...string) {
+func (k *killed) send(t testing.TB, args ...string) {
 	t.Helper()
 	args = append([]string{"send", "--url", "http://" + k.api, "--batch", "10", "--connections", "4", k.trace}, args...)
 	k.sender = start(t, []string{"XDG_CACHE_HOME=" + k.cache}, args...)
 }
 
-func (k *killed) finish(t *testing.T) {
+func (k *killed) finish(t testing.TB) {
 	t.Helper()
 	if status := k.sender.wait(t, time.Minute); status != 0 {
 		t.Fatalf("send ended with status %d:\n%s%s", status, k.sender.out.String(), tail(k.sender.log.String(), 2000))

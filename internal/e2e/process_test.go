@@ -17,7 +17,7 @@ type process struct {
 }
 
 // start runs the binary. env are settings, KEY=VALUE. The process is ended with the test, in good order.
-func start(t *testing.T, env []string, args ...string) *process {
+func start(t testing.TB, env []string, args ...string) *process {
 	t.Helper()
 	p := shared.New(t, args[0], env, args...)
 	p.Start(t)
@@ -25,7 +25,7 @@ func start(t *testing.T, env []string, args ...string) *process {
 }
 
 // run runs a command to its end and returns its status.
-func run(t *testing.T, env []string, args ...string) (status int, p *process) {
+func run(t testing.TB, env []string, args ...string) (status int, p *process) {
 	t.Helper()
 	p = start(t, env, args...)
 	return p.wait(t, time.Minute), p
@@ -34,34 +34,34 @@ func run(t *testing.T, env []string, args ...string) (status int, p *process) {
 func (p *process) gone() bool { return !p.Running() }
 
 // wait returns the exit status, -1 when a signal ended the process.
-func (p *process) wait(t *testing.T, within time.Duration) int {
+func (p *process) wait(t testing.TB, within time.Duration) int {
 	t.Helper()
 	return p.Wait(t, within).ExitStatus()
 }
 
-func (p *process) terminate(t *testing.T) {
+func (p *process) terminate(t testing.TB) {
 	t.Helper()
 	p.Terminate(t)
 }
 
-func (p *process) kill(t *testing.T) {
+func (p *process) kill(t testing.TB) {
 	t.Helper()
 	p.Kill(t)
 }
 
-func (p *process) signal(t *testing.T, s syscall.Signal) {
+func (p *process) signal(t testing.TB, s syscall.Signal) {
 	t.Helper()
 	p.Signal(t, s)
 }
 
 func tail(s string, n int) string { return processtest.Tail(s, n) }
 
-func eventually(t *testing.T, within time.Duration, missing func() string) {
+func eventually(t testing.TB, within time.Duration, missing func() string) {
 	t.Helper()
 	processtest.Eventually(t, within, missing)
 }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	return processtest.FreeAddress(t, 20000)
 }
@@ -70,7 +70,7 @@ func setting(key string, value any) string { return processtest.Setting(key, val
 
 func get(url string) (int, string) { return processtest.Get(url) }
 
-func testdata(t *testing.T, name string) string {
+func testdata(t testing.TB, name string) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join("..", "..", "testdata", name))
 	if err != nil {

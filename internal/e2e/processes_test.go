@@ -13,7 +13,7 @@ import (
 	"github.com/google/uuid"
 )
 
-func demoCatalog(t *testing.T) string {
+func demoCatalog(t testing.TB) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join("..", "..", "configs", "catalog.yaml"))
 	if err != nil {
@@ -86,7 +86,7 @@ type load struct {
 	stored []string
 }
 
-func (i *installation) load(t *testing.T, producers int) *load {
+func (i *installation) load(t testing.TB, producers int) *load {
 	t.Helper()
 	l := &load{account: uuid.NewString(), done: make(chan struct{})}
 	for range producers {
@@ -119,7 +119,7 @@ func (l *load) one(a *api) {
 }
 
 // reach waits until so many more usages are acknowledged.
-func (l *load) reach(t *testing.T, more int64) {
+func (l *load) reach(t testing.TB, more int64) {
 	t.Helper()
 	goal := l.sent.Load() + more
 	eventually(t, time.Minute, func() string {
@@ -144,7 +144,7 @@ func (l *load) stop() []string {
 }
 
 // wantStored holds acknowledged ids against the ledger: each of them counts, once.
-func (i *installation) wantStored(t *testing.T, ids []string) {
+func (i *installation) wantStored(t testing.TB, ids []string) {
 	t.Helper()
 	counted := map[string]int{}
 	for _, r := range i.rows(t, "SELECT event_id FROM usage_entries WHERE kind = 'usage'") {

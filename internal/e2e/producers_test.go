@@ -21,7 +21,7 @@ type direct struct {
 	producer *bus.Producer
 }
 
-func (i *installation) direct(t *testing.T) *direct {
+func (i *installation) direct(t testing.TB) *direct {
 	t.Helper()
 	c := i.bus(t)
 	p := c.NewProducer(bus.ProducerOptions{})
@@ -36,7 +36,7 @@ func (i *installation) direct(t *testing.T) *direct {
 }
 
 // usageEvent is a valid usage of an account, with all that ingest stamps.
-func usageEvent(t *testing.T, account, amount string) *reckoner.Event {
+func usageEvent(t testing.TB, account, amount string) *reckoner.Event {
 	t.Helper()
 	q, err := reckoner.ParseQuantity(amount)
 	if err != nil {
@@ -50,7 +50,7 @@ func usageEvent(t *testing.T, account, amount string) *reckoner.Event {
 	}
 }
 
-func record(t *testing.T, e *reckoner.Event) bus.Record {
+func record(t testing.TB, e *reckoner.Event) bus.Record {
 	t.Helper()
 	value, err := wire.EncodeEvent(e)
 	if err != nil {
@@ -60,7 +60,7 @@ func record(t *testing.T, e *reckoner.Event) bus.Record {
 }
 
 // to writes records to a partition, -1 for that of their keys.
-func (d *direct) to(t *testing.T, partition int, recs ...bus.Record) {
+func (d *direct) to(t testing.TB, partition int, recs ...bus.Record) {
 	t.Helper()
 	var err error
 	if partition < 0 {
@@ -83,7 +83,7 @@ func accountIn(partition, partitions int) string {
 }
 
 // clipped sends a usage that takes what fits, and wants this much of it to count.
-func (i *installation) clipped(t *testing.T, account, limit, counts string) {
+func (i *installation) clipped(t testing.TB, account, limit, counts string) {
 	t.Helper()
 	most, err := reckoner.ParseQuantity(limit)
 	if err != nil {
@@ -134,7 +134,7 @@ func TestProducersOfTheLog(t *testing.T) {
 }
 
 // wantDeadLetter finds the copy of a record, with why and from where.
-func (d *direct) wantDeadLetter(t *testing.T, i *installation, want bus.Record) {
+func (d *direct) wantDeadLetter(t testing.TB, i *installation, want bus.Record) {
 	t.Helper()
 	row := i.rows(t, "SELECT reason, log, partition, offset, index FROM usage_refusals WHERE reason LIKE '%protobuf%'")
 	if len(row) != 1 {
@@ -171,7 +171,7 @@ func (d *direct) wantDeadLetter(t *testing.T, i *installation, want bus.Record) 
 }
 
 // stops writes an event of rules that are not known yet. Its partition stops and says so; the others go on.
-func (i *installation) stops(t *testing.T, d *direct, home int, account string) {
+func (i *installation) stops(t testing.TB, d *direct, home int, account string) {
 	t.Helper()
 	before := i.value(t, fmt.Sprintf("SELECT max(next_offset) FROM checkpoints WHERE partition = %d", home))
 	newer := usageEvent(t, account, "1")

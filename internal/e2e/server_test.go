@@ -21,7 +21,7 @@ type installation struct {
 	env               []string
 }
 
-func newInstallation(t *testing.T, env ...string) *installation {
+func newInstallation(t testing.TB, env ...string) *installation {
 	t.Helper()
 	return &installation{
 		dir: t.TempDir(), api: freeAddress(t), ops: freeAddress(t), kafka: freeAddress(t), clickhouse: freeAddress(t),
@@ -30,7 +30,7 @@ func newInstallation(t *testing.T, env ...string) *installation {
 }
 
 // dev starts everything in one process and waits until it serves.
-func (i *installation) dev(t *testing.T, args ...string) *process {
+func (i *installation) dev(t testing.TB, args ...string) *process {
 	t.Helper()
 	p := start(t, i.env, append(i.devArgs(), args...)...)
 	i.ready(t, p, i.ops)
@@ -44,7 +44,7 @@ func (i *installation) devArgs() []string {
 	}
 }
 
-func (i *installation) engines(t *testing.T) *process {
+func (i *installation) engines(t testing.TB) *process {
 	t.Helper()
 	p := start(t, i.env, "engines", "--data-dir", i.dir, "--ops-listen", i.enginesOps,
 		"--kafka-listen", i.kafka, "--clickhouse-listen", i.clickhouse)
@@ -57,14 +57,14 @@ func (i *installation) at() []string {
 	return []string{"--brokers", i.kafka, "--clickhouse", "http://" + i.clickhouse}
 }
 
-func (i *installation) migrate(t *testing.T) {
+func (i *installation) migrate(t testing.TB) {
 	t.Helper()
 	if status, p := run(t, i.env, append([]string{"migrate"}, i.at()...)...); status != 0 {
 		t.Fatalf("migrate ended with status %d: %s", status, p.log.String())
 	}
 }
 
-func (i *installation) ingest(t *testing.T, catalog string) *process {
+func (i *installation) ingest(t testing.TB, catalog string) *process {
 	t.Helper()
 	p := start(t, i.env, append([]string{"ingest", "--listen", i.api, "--ops-listen", i.ops, "--catalog", catalog}, i.at()...)...)
 	i.ready(t, p, i.ops)
@@ -72,7 +72,7 @@ func (i *installation) ingest(t *testing.T, catalog string) *process {
 }
 
 // aggregate starts an aggregator with a data directory of its own, and returns the address of its operators' port.
-func (i *installation) aggregate(t *testing.T, dir string) (*process, string) {
+func (i *installation) aggregate(t testing.TB, dir string) (*process, string) {
 	t.Helper()
 	ops := freeAddress(t)
 	p := start(t, i.env, append([]string{"aggregate", "--ops-listen", ops, "--data-dir", dir}, i.at()...)...)
@@ -81,13 +81,13 @@ func (i *installation) aggregate(t *testing.T, dir string) (*process, string) {
 }
 
 // ready waits until a process says that it serves.
-func (i *installation) ready(t *testing.T, p *process, ops string) {
+func (i *installation) ready(t testing.TB, p *process, ops string) {
 	t.Helper()
 	p.Ready(t, ops)
 }
 
 // metric returns the value of one series as it is written, "" when there is none. series is a name with its labels.
-func metric(t *testing.T, ops, series string) string {
+func metric(t testing.TB, ops, series string) string {
 	t.Helper()
 	status, body := get("http://" + ops + "/metrics")
 	if status != http.StatusOK {
@@ -102,7 +102,7 @@ func metric(t *testing.T, ops, series string) string {
 }
 
 // bus returns a client of the installation's Kafka.
-func (i *installation) bus(t *testing.T) *bus.Client {
+func (i *installation) bus(t testing.TB) *bus.Client {
 	t.Helper()
 	c, err := bus.Open(bus.Options{Brokers: []string{i.kafka}})
 	if err != nil {
@@ -113,7 +113,7 @@ func (i *installation) bus(t *testing.T) *bus.Client {
 }
 
 // records returns how many events the log holds.
-func (i *installation) records(t *testing.T) int64 {
+func (i *installation) records(t testing.TB) int64 {
 	t.Helper()
 	ranges, err := i.bus(t).AllOffsets(t.Context(), bus.TopicEvents)
 	if err != nil {
@@ -130,7 +130,7 @@ func (i *installation) records(t *testing.T) int64 {
 }
 
 // drain waits until everything that the log holds now is in the ledger, and returns how much that is.
-func (i *installation) drain(t *testing.T) int64 {
+func (i *installation) drain(t testing.TB) int64 {
 	t.Helper()
 	n := i.records(t)
 	eventually(t, time.Minute, func() string {
@@ -144,7 +144,7 @@ func (i *installation) drain(t *testing.T) int64 {
 }
 
 // rows runs a query and returns its cells.
-func (i *installation) rows(t *testing.T, query string) [][]string {
+func (i *installation) rows(t testing.TB, query string) [][]string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -169,7 +169,7 @@ func (i *installation) rows(t *testing.T, query string) [][]string {
 }
 
 // value runs a query that has one cell.
-func (i *installation) value(t *testing.T, query string) string {
+func (i *installation) value(t testing.TB, query string) string {
 	t.Helper()
 	rows := i.rows(t, query)
 	if len(rows) != 1 || len(rows[0]) != 1 {
@@ -179,7 +179,7 @@ func (i *installation) value(t *testing.T, query string) string {
 }
 
 // want holds the rows of a query against what they must be, each written as its cells with spaces between.
-func (i *installation) want(t *testing.T, query string, want ...string) {
+func (i *installation) want(t testing.TB, query string, want ...string) {
 	t.Helper()
 	var got []string
 	for _, row := range i.rows(t, query) {

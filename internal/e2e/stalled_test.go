@@ -31,7 +31,7 @@ type flood struct {
 
 const floodUsages = 200
 
-func (i *installation) flood(t *testing.T, producers int) *flood {
+func (i *installation) flood(t testing.TB, producers int) *flood {
 	t.Helper()
 	f := &flood{account: uuid.NewString(), done: make(chan struct{})}
 	for range producers {
@@ -96,7 +96,7 @@ func (f *flood) stop() {
 }
 
 // reach waits until a counter has grown by so much.
-func (f *flood) reach(t *testing.T, what string, counter *atomic.Int64, more int64) {
+func (f *flood) reach(t testing.TB, what string, counter *atomic.Int64, more int64) {
 	t.Helper()
 	goal := counter.Load() + more
 	eventually(t, time.Minute, func() string {
@@ -159,7 +159,7 @@ func TestKafkaStandsStill(t *testing.T) {
 }
 
 // bounded holds the memory of ingest against a bound far above what it may hold, and far below what is thrown at it.
-func (i *installation) bounded(t *testing.T) {
+func (i *installation) bounded(t testing.TB) {
 	t.Helper()
 	const mib = 1 << 20
 	text := metric(t, i.ops, "process_resident_memory_bytes")

@@ -36,7 +36,7 @@ type usedOnce struct {
 
 // countTrace reads a trace. Its ids are unique, its amounts whole, and a revert never comes before its usage: all of
 // that is checked, so that the count stays simple.
-func countTrace(t *testing.T, name string) *oracle {
+func countTrace(t testing.TB, name string) *oracle {
 	t.Helper()
 	file, err := os.Open(testdata(t, name))
 	if err != nil {
@@ -107,7 +107,7 @@ func (o *oracle) add(account, month string, amount *big.Int) {
 func (o *oracle) entries() int { return o.usages + o.reverted }
 
 // wantTotals holds every total of the ledger against the counts.
-func (i *installation) wantTotals(t *testing.T, traces ...*oracle) {
+func (i *installation) wantTotals(t testing.TB, traces ...*oracle) {
 	t.Helper()
 	totals, months := map[string]string{}, map[string]string{}
 	for _, o := range traces {
@@ -135,7 +135,7 @@ func (i *installation) wantTotals(t *testing.T, traces ...*oracle) {
 	wantSame(t, "usage_entries", got, totals)
 }
 
-func wantSame(t *testing.T, what string, got, want map[string]string) {
+func wantSame(t testing.TB, what string, got, want map[string]string) {
 	t.Helper()
 	wrong := 0
 	for _, key := range slices.Sorted(maps.Keys(want)) {
@@ -157,7 +157,7 @@ func wantSame(t *testing.T, what string, got, want map[string]string) {
 }
 
 // wantOnce holds the ledger against the log: every record is one entry or one refusal, and no id counts twice.
-func (i *installation) wantOnce(t *testing.T, records int64) {
+func (i *installation) wantOnce(t testing.TB, records int64) {
 	t.Helper()
 	i.want(t, `SELECT count(), uniqExact(log, partition, offset, index) FROM (
 		SELECT log, partition, offset, index FROM usage_entries UNION ALL SELECT log, partition, offset, index FROM usage_refusals)`,
@@ -166,7 +166,7 @@ func (i *installation) wantOnce(t *testing.T, records int64) {
 }
 
 // send sends a file with `reckoner send`, which must succeed.
-func (i *installation) send(t *testing.T, args ...string) *process {
+func (i *installation) send(t testing.TB, args ...string) *process {
 	t.Helper()
 	status, p := run(t, nil, append([]string{"send", "--url", "http://" + i.api}, args...)...)
 	if status != 0 {
@@ -200,7 +200,7 @@ func TestATraceIsCountedExactly(t *testing.T) {
 }
 
 // wantTrace holds everything about a trace that was sent without a fault.
-func (i *installation) wantTrace(t *testing.T, o *oracle, duplicates int) {
+func (i *installation) wantTrace(t testing.TB, o *oracle, duplicates int) {
 	t.Helper()
 	n := i.drain(t)
 	if want := int64(o.lines + duplicates); n != want {

@@ -15,7 +15,7 @@ import (
 )
 
 // Eventually polls until a condition holds. It says what is missing, "" when nothing is.
-func Eventually(t *testing.T, within time.Duration, missing func() string) {
+func Eventually(t testing.TB, within time.Duration, missing func() string) {
 	t.Helper()
 	deadline := time.Now().Add(within)
 	tick := time.NewTicker(25 * time.Millisecond)
@@ -35,7 +35,7 @@ func Eventually(t *testing.T, within time.Duration, missing func() string) {
 // FreeAddress returns an address that nobody listens on, of ports that the system gives to nobody who does not ask for
 // them: a process that was killed finds its own again. Packages are tested at the same time, so each has ten thousand ports
 // of its own, from low on.
-func FreeAddress(t *testing.T, low int) string {
+func FreeAddress(t testing.TB, low int) string {
 	t.Helper()
 	for range 100 {
 		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(low+rand.IntN(10000)))

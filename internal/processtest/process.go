@@ -60,7 +60,7 @@ func Tail(s string, n int) string {
 }
 
 // New returns a process that was never started. env are settings, KEY=VALUE. It is ended with the test, in good order.
-func (s *Suite) New(t *testing.T, name string, env []string, args ...string) *Process {
+func (s *Suite) New(t testing.TB, name string, env []string, args ...string) *Process {
 	t.Helper()
 	p := &Process{Name: name, Out: &Output{}, Log: &Output{}, suite: s, args: args, env: env, dir: t.TempDir()}
 	t.Cleanup(func() { p.check(t) })
@@ -68,7 +68,7 @@ func (s *Suite) New(t *testing.T, name string, env []string, args ...string) *Pr
 }
 
 // Run runs a command to its end, which must come in time, and returns it and its exit status.
-func (s *Suite) Run(t *testing.T, within time.Duration, env []string, args ...string) (status int, p *Process) {
+func (s *Suite) Run(t testing.TB, within time.Duration, env []string, args ...string) (status int, p *Process) {
 	t.Helper()
 	p = s.New(t, args[0], env, args...)
 	p.Start(t)
@@ -76,7 +76,7 @@ func (s *Suite) Run(t *testing.T, within time.Duration, env []string, args ...st
 }
 
 // Start starts the process, with more environment for this time.
-func (p *Process) Start(t *testing.T, env ...string) {
+func (p *Process) Start(t testing.TB, env ...string) {
 	t.Helper()
 	p.cmd = exec.Command(p.suite.binary, p.args...)
 	p.cmd.Dir = p.dir
@@ -125,7 +125,7 @@ func (p *Process) Running() bool {
 func (p *Process) State() string { return p.cmd.ProcessState.String() }
 
 // Wait returns how the process ended; it fails the test when it did not in time.
-func (p *Process) Wait(t *testing.T, within time.Duration) syscall.WaitStatus {
+func (p *Process) Wait(t testing.TB, within time.Duration) syscall.WaitStatus {
 	t.Helper()
 	if !p.gone(within) {
 		_ = p.cmd.Process.Signal(syscall.SIGQUIT) // its stacks tell where it hangs
@@ -152,7 +152,7 @@ func (p *Process) gone(within time.Duration) bool {
 	}
 }
 
-func (p *Process) status(t *testing.T) syscall.WaitStatus {
+func (p *Process) status(t testing.TB) syscall.WaitStatus {
 	t.Helper()
 	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if !ok {
@@ -162,7 +162,7 @@ func (p *Process) status(t *testing.T) syscall.WaitStatus {
 }
 
 // Signal sends a signal. The process may be gone already.
-func (p *Process) Signal(t *testing.T, s syscall.Signal) {
+func (p *Process) Signal(t testing.TB, s syscall.Signal) {
 	t.Helper()
 	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		t.Fatalf("send %s to %s: %v", s, p.Name, err)
@@ -170,14 +170,14 @@ func (p *Process) Signal(t *testing.T, s syscall.Signal) {
 }
 
 // Kill ends a process as a power cut would. It may be gone already.
-func (p *Process) Kill(t *testing.T) {
+func (p *Process) Kill(t testing.TB) {
 	t.Helper()
 	p.Signal(t, syscall.SIGKILL)
 	p.Wait(t, 10*time.Second)
 }
 
 // Terminate asks a process to end, which it must do in good order.
-func (p *Process) Terminate(t *testing.T) {
+func (p *Process) Terminate(t testing.TB) {
 	t.Helper()
 	p.Signal(t, syscall.SIGTERM)
 	if status := p.Wait(t, 40*time.Second); status.ExitStatus() != 0 {
@@ -186,7 +186,7 @@ func (p *Process) Terminate(t *testing.T) {
 }
 
 // Dies waits until a process kills itself. It reports whether it did in time; then it must have been by a crash point.
-func (p *Process) Dies(t *testing.T, within time.Duration) bool {
+func (p *Process) Dies(t testing.TB, within time.Duration) bool {
 	t.Helper()
 	if !p.gone(within) {
 		return false
@@ -199,7 +199,7 @@ func (p *Process) Dies(t *testing.T, within time.Duration) bool {
 }
 
 // Ready waits until the process says on its operators' port that it serves.
-func (p *Process) Ready(t *testing.T, ops string) {
+func (p *Process) Ready(t testing.TB, ops string) {
 	t.Helper()
 	Eventually(t, time.Minute, func() string {
 		if !p.Running() {
@@ -233,7 +233,7 @@ func (p *Process) Memory(line string) int64 {
 const logged = 16 << 10
 
 // check ends the process, and fails the test for what no process may ever do.
-func (p *Process) check(t *testing.T) {
+func (p *Process) check(t testing.TB) {
 	if p.cmd == nil {
 		return
 	}
