@@ -103,10 +103,11 @@ func noEntity(kind catalog.Kind, id string) error {
 	return reckoner.Errorf(reckoner.NotFound, "the catalog has no %s %s", kind, strconv.Quote(clip(id)))
 }
 
-// The bounds of a list.
+// The bounds of a page of a list. An entity may have most of a megabyte.
 const (
 	entitiesDefault = 100
 	entitiesMax     = 1000
+	pageBytesMax    = 4 << 20 // the entity that comes over it is the page's last
 )
 
 type (
@@ -132,14 +133,15 @@ func (a *admin) list(c *call) error {
 		return err
 	}
 	page := entitiesJSON{Items: []entityJSON{}}
-	last := ""
+	last, size := "", 0
 	for e, version := range c.catalog.Entities(kind, after) {
-		if len(page.Items) == limit {
+		if len(page.Items) == limit || size > pageBytesMax {
 			page.NextPageToken = base64.RawURLEncoding.EncodeToString([]byte(last))
 			break
 		}
-		page.Items = append(page.Items, entityJSON{ETag: etag(version), Entity: catalog.JSON(e)})
-		last = e.Key()
+		text := catalog.JSON(e)
+		page.Items = append(page.Items, entityJSON{ETag: etag(version), Entity: text})
+		last, size = e.Key(), size+len(text)
 	}
 	return a.answerJSON(c, http.StatusOK, page)
 }

@@ -304,6 +304,42 @@ func TestAdminLists(t *testing.T) {
 	}
 }
 
+// Large entities make a page shorter than it may be.
+func TestAdminListsAreBoundedInBytes(t *testing.T) {
+	a := newAdminWorld(t)
+	var big strings.Builder
+	for i := range 3000 {
+		fmt.Fprintf(&big, `,{"name":"%0250d","amount":"1"}`, i)
+	}
+	const n = 8 // of 840 kB
+	for i := range n {
+		a.seed(t, "plan", fmt.Sprint("plan_", i), `{"discounts":[`+big.String()[1:]+`]}`)
+	}
+	seen := 0
+	for next, pages := "", 0; ; {
+		path := "plans"
+		if next != "" {
+			path += "?page_token=" + next
+		}
+		got := a.want(t, 200, "GET", path, "")
+		var list struct {
+			Items         []struct{ ETag string }
+			NextPageToken string `json:"next_page_token"`
+		}
+		if err := json.Unmarshal([]byte(got.body), &list); err != nil || len(got.body) > pageBytesMax+2<<20 {
+			t.Fatalf("a page of %d bytes: %v", len(got.body), err)
+		}
+		seen += len(list.Items)
+		pages++
+		if next = list.NextPageToken; next == "" {
+			if seen != n || pages < 2 {
+				t.Errorf("%d plans in %d pages, want %d in several", seen, pages, n)
+			}
+			return
+		}
+	}
+}
+
 // Of two who change the same version one is told that the other was first; of two who do not say a version both change it.
 func TestAdminsAtOnce(t *testing.T) {
 	a := newAdminWorld(t)
