@@ -18,7 +18,7 @@ type v1 struct {
 }
 
 func newV1(s *Server) *v1 {
-	return &v1{Server: s, dialect: dialect{name: "v1", roots: []string{"/v1"}, fail: problemFail}}
+	return &v1{Server: s, dialect: dialect{name: "v1", roots: []string{"/v1"}, authenticate: authenticateKey, fail: problemFail}}
 }
 
 func (v *v1) routes() []*route {
