@@ -111,6 +111,8 @@ type Log struct {
 	// Starts is the offset of the log's first record in each partition; nil: 0 everywhere. A log that follows another
 	// one in the same topic begins where that one ended.
 	Starts []int64
+	// Lost is what was given up of the log before, by partition; nil: nothing.
+	Lost []Loss
 	// RegisteredAt is for people; no decision uses it.
 	RegisteredAt time.Time
 }

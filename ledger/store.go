@@ -116,6 +116,8 @@ type Logs interface {
 	CurrentLog(ctx context.Context) (Log, error)
 	// RegisterLog writes a registration once. The same number with other values is ErrLogMismatch.
 	RegisterLog(ctx context.Context, l Log) error
+	// Losses returns what was given up of all logs, by log and partition.
+	Losses(ctx context.Context) ([]Loss, error)
 }
 
 // Transaction is one entry as the Frontier dialect shows it.

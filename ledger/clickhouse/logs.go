@@ -36,9 +36,12 @@ func (l *Ledger) RegisterLog(ctx context.Context, log ledger.Log) error {
 	if exists {
 		return sameLog(stored, log)
 	}
+	lost := columnsOf(log.Lost)
 	err = l.conn.Exec(ch.Context(ctx, ch.WithSettings(insertSettings())), l.queries.logRegister,
 		ch.Named("number", log.Number), ch.Named("topic", log.Topic), ch.Named("partitions", log.Partitions),
-		ch.Named("registered_at", log.RegisteredAt.UnixNano()), ch.Named("starts", append([]int64{}, log.Starts...)))
+		ch.Named("registered_at", log.RegisteredAt.UnixNano()), ch.Named("starts", append([]int64{}, log.Starts...)),
+		ch.Named("lost_partitions", lost.partitions), ch.Named("lost_from", lost.from), ch.Named("lost_to", lost.to),
+		ch.Named("lost_records", lost.records), ch.Named("lost_causes", lost.causes))
 	if err != nil {
 		return fmt.Errorf("register log %d: %w", log.Number, explain(err))
 	}
@@ -61,8 +64,13 @@ func (l *Ledger) readLog(ctx context.Context, number uint32) (ledger.Log, bool, 
 	var found []ledger.Log
 	for rows.Next() {
 		var log ledger.Log
-		if err := rows.Scan(&log.Number, &log.Topic, &log.Partitions, &log.RegisteredAt, &log.Starts); err != nil {
+		var lost lossColumns
+		if err := rows.Scan(&log.Number, &log.Topic, &log.Partitions, &log.RegisteredAt, &log.Starts,
+			&lost.partitions, &lost.from, &lost.to, &lost.records, &lost.causes); err != nil {
 			return ledger.Log{}, false, fmt.Errorf("read logs: %w", err)
+		}
+		if log.Lost, err = lost.losses(&log); err != nil {
+			return ledger.Log{}, false, err
 		}
 		if len(log.Starts) == 0 {
 			log.Starts = nil
@@ -84,10 +92,15 @@ func (l *Ledger) readLog(ctx context.Context, number uint32) (ledger.Log, bool, 
 }
 
 func sameLog(stored, wanted ledger.Log) error {
-	if stored.Topic == wanted.Topic && stored.Partitions == wanted.Partitions && slices.Equal(stored.Starts, wanted.Starts) {
+	sameLoss := func(a, b ledger.Loss) bool {
+		a.Log, a.AcceptedAt = b.Log, b.AcceptedAt // they follow from the log
+		return a == b
+	}
+	if stored.Topic == wanted.Topic && stored.Partitions == wanted.Partitions && slices.Equal(stored.Starts, wanted.Starts) &&
+		slices.EqualFunc(stored.Lost, wanted.Lost, sameLoss) {
 		return nil
 	}
-	return fmt.Errorf("%w: log %d is registered as topic %s with %d partitions from %v, not %s with %d from %v: "+
+	return fmt.Errorf("%w: log %d is registered as topic %s with %d partitions from %v, %d of them with losses, not %s with %d from %v, %d with losses: "+
 		"a topic that was changed needs a new log (`reckoner migrate --new-log`)", ledger.ErrLogMismatch, stored.Number,
-		stored.Topic, stored.Partitions, stored.Starts, wanted.Topic, wanted.Partitions, wanted.Starts)
+		stored.Topic, stored.Partitions, stored.Starts, len(stored.Lost), wanted.Topic, wanted.Partitions, wanted.Starts, len(wanted.Lost))
 }

@@ -15,7 +15,7 @@ type queries struct {
 	insertEntries, insertRefusals, insertTotals, insertCheckpoints string
 	checkpoint, restoreEntries, restoreRefusals, audit, totals     string
 	earlierEntries, earlierRefusals                                string
-	logs, logRegister, transactions, usageSources, debited         string
+	logs, logRegister, losses, transactions, usageSources, debited string
 	strays, accountsOfEntries, accountsOfTotals, unbalanced        string
 	insertCatalog, catalogVersion                                  string
 }
@@ -38,6 +38,7 @@ func loadQueries() (queries, error) {
 		"earlier_refusals":    &q.earlierRefusals,
 		"logs":                &q.logs,
 		"log_register":        &q.logRegister,
+		"losses":              &q.losses,
 		"transactions":        &q.transactions,
 		"usage_sources":       &q.usageSources,
 		"debited":             &q.debited,

@@ -144,7 +144,12 @@ func TestLogsAreRegisteredOnce(t *testing.T) {
 		t.Fatalf("without a log: %v, want ErrNoLog", err)
 	}
 	one := ledger.Log{Number: 1, Topic: "usage.events", Partitions: 16, RegisteredAt: time.Date(2026, 5, 1, 0, 0, 0, 123456789, time.UTC)}
-	two := ledger.Log{Number: 2, Topic: "usage.events", Partitions: 2, Starts: []int64{7, 0}, RegisteredAt: one.RegisteredAt.AddDate(1, 0, 0)}
+	at := one.RegisteredAt.AddDate(1, 0, 0)
+	lost := []ledger.Loss{
+		{Log: 1, Partition: 3, From: 100, To: 1100, Records: 990, Cause: ledger.LostTruncated, AcceptedAt: at},
+		{Log: 1, Partition: 7, From: 5, To: ledger.UnknownLoss, Records: ledger.UnknownLoss, Cause: ledger.LostShortened, AcceptedAt: at},
+	}
+	two := ledger.Log{Number: 2, Topic: "usage.events", Partitions: 2, Starts: []int64{7, 0}, Lost: lost, RegisteredAt: at}
 	again := one
 	again.RegisteredAt = two.RegisteredAt
 	if err := errors.Join(l.RegisterLog(ctx, one), l.RegisterLog(ctx, again), l.RegisterLog(ctx, two)); err != nil {
@@ -153,7 +158,7 @@ func TestLogsAreRegisteredOnce(t *testing.T) {
 	if got, err := l.CurrentLog(ctx); err != nil || !reflect.DeepEqual(got, two) {
 		t.Errorf("current: %+v, %v, want %+v", got, err, two)
 	}
-	for _, other := range []ledger.Log{{Number: 1, Topic: "usage.events", Partitions: 17}, {Number: 2, Topic: "other", Partitions: 2, Starts: []int64{7, 0}}, {Number: 2, Topic: "usage.events", Partitions: 2}} {
+	for _, other := range []ledger.Log{{Number: 1, Topic: "usage.events", Partitions: 17}, {Number: 2, Topic: "other", Partitions: 2, Starts: []int64{7, 0}}, {Number: 2, Topic: "usage.events", Partitions: 2, Starts: two.Starts}} {
 		if err := l.RegisterLog(ctx, other); !errors.Is(err, ledger.ErrLogMismatch) {
 			t.Errorf("%+v: %v, want ErrLogMismatch", other, err)
 		}
@@ -163,8 +168,11 @@ func TestLogsAreRegisteredOnce(t *testing.T) {
 			t.Errorf("%+v was registered", bad)
 		}
 	}
+	if got, err := l.Losses(ctx); err != nil || !reflect.DeepEqual(got, lost) {
+		t.Errorf("losses: %+v, %v, want %+v", got, err, lost)
+	}
 	// Two that raced: both rows are kept, and nobody goes on.
-	racer := `INSERT INTO logs SELECT 2, 'usage.events', 48, now64(9), []`
+	racer := `INSERT INTO logs (number, topic, partitions, registered_at) SELECT 2, 'usage.events', 48, now64(9)`
 	if err := l.conn.Exec(ctx, racer); err != nil {
 		t.Fatal(err)
 	}

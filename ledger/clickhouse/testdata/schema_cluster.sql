@@ -359,6 +359,24 @@ SELECT
 FROM catalog FINAL
 WHERE kind = 'credential' AND NOT deleted;
 
+-- 0006_losses
+ALTER TABLE logs ON CLUSTER 'main' ADD COLUMN IF NOT EXISTS lost_partitions Array(Int32);
+
+ALTER TABLE logs ON CLUSTER 'main' ADD COLUMN IF NOT EXISTS lost_from Array(Int64);
+
+ALTER TABLE logs ON CLUSTER 'main' ADD COLUMN IF NOT EXISTS lost_to Array(Int64);
+
+ALTER TABLE logs ON CLUSTER 'main' ADD COLUMN IF NOT EXISTS lost_records Array(Int64);
+
+ALTER TABLE logs ON CLUSTER 'main' ADD COLUMN IF NOT EXISTS lost_causes Array(String);
+
+CREATE OR REPLACE VIEW lost_records ON CLUSTER 'main' AS
+SELECT
+    toUInt32(`number` - 1) AS `log`, lost_partition AS `partition`, lost_first AS first_offset,
+    nullIf(lost_next, -1) AS next_offset, nullIf(lost_count, -1) AS records, lost_cause AS cause, registered_at AS accepted_at
+FROM logs FINAL
+ARRAY JOIN lost_partitions AS lost_partition, lost_from AS lost_first, lost_to AS lost_next, lost_records AS lost_count, lost_causes AS lost_cause;
+
 -- create_database
 CREATE DATABASE IF NOT EXISTS `reckoner` ON CLUSTER 'main';
 
