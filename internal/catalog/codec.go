@@ -142,7 +142,7 @@ func child(n *node, key string) *node {
 
 // readValue reads a text that is one JSON value.
 func readValue(data []byte) (node, error) {
-	r := &jsonReader{dec: jsontext.NewDecoder(bytes.NewReader(data)), data: data, line: 1, left: maxEntityNodes}
+	r := &jsonReader{dec: jsontext.NewDecoder(bytes.NewBuffer(data)), line: 1, seen: len(data), left: maxEntityNodes} // nobody asks for lines
 	n, err := r.value(0)
 	if err != nil {
 		return n, fmt.Errorf("not JSON: %w", err)

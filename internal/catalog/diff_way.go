@@ -76,7 +76,7 @@ func (w *way) step(ref Ref, e Entity) {
 	}
 	if e == nil {
 		s.entity = &tombstone{ref.Kind, ref.Key}
-		w.remove(ref.Kind, ref.Key)
+		w.remove(ref, stepMade+uint64(len(w.steps)), 0)
 	} else {
 		w.put(&row{entity: e, made: stepMade + uint64(len(w.steps))})
 	}

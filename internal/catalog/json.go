@@ -132,7 +132,7 @@ func (r *jsonReader) value(depth int) (node, error) {
 		}
 		_, err = r.dec.ReadToken()
 	case '{':
-		n.kind = nodeObject
+		n.kind, n.fields = nodeObject, make([]field, 0, maxKeys)
 		for r.dec.PeekKind() != '}' {
 			f, err := r.field(depth)
 			if err != nil {

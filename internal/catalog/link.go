@@ -48,20 +48,34 @@ func (t *tables) mentioned(kind Kind, key string) *row {
 	return found
 }
 
-// put makes r its entity's row, in place of the one there was.
+// put makes r its entity's row, in place of the one there was. Its version is greater than any before.
 func (t *tables) put(r *row) {
 	kind, key := r.entity.Kind(), r.entity.Key()
-	if old := t.row(kind, key); old != nil {
+	if old, there := t.rows[kind].Set(key, r); there {
 		t.unlink(old)
+		t.history.Delete(old)
+	} else if t.deleted.Len() > 0 {
+		t.dig(Ref{kind, key})
 	}
-	t.rows[kind].Set(key, r)
 	t.link(r)
+	t.history.Load(r)
 }
 
-// remove takes an entity's row out.
-func (t *tables) remove(kind Kind, key string) {
-	if old, there := t.rows[kind].Delete(key); there {
+// remove takes an entity's row out, and leaves a tombstone of the version made.
+func (t *tables) remove(ref Ref, made uint64, at int64) {
+	if old, there := t.rows[ref.Kind].Delete(ref.Key); there {
 		t.unlink(old)
+		t.history.Delete(old)
+	}
+	stone := &row{entity: &tombstone{ref.Kind, ref.Key}, made: made, at: at}
+	t.deleted.Set(ref.String(), stone)
+	t.history.Load(stone)
+}
+
+// dig takes an entity's tombstone away.
+func (t *tables) dig(ref Ref) {
+	if stone, there := t.deleted.Delete(ref.String()); there {
+		t.history.Delete(stone)
 	}
 }
 
@@ -147,52 +161,4 @@ func (t *tables) intern(e Entity) {
 			share(MeterKind, &e.Meter)
 		}
 	}
-}
-
-// record notes that r is what became of its entity at its version.
-func (t *tables) record(r *row) {
-	_, deleted := r.entity.(*tombstone)
-	id := Ref{r.entity.Kind(), r.entity.Key()}.String()
-	if deleted {
-		t.deleted.Set(id, r)
-	} else if t.deleted.Len() > 0 {
-		t.deleted.Delete(id)
-	}
-	if live := t.len() + t.deleted.Len(); len(t.history) >= 2*live+minHistory {
-		t.compact()
-	}
-	t.history = append(t.history, r)
-}
-
-// minHistory keeps a small catalog from being compacted all the time.
-const minHistory = 1024
-
-// compact makes a new history without what is no longer in force. Copies keep the old one.
-func (t *tables) compact() {
-	kept := make([]*row, 0, t.len()+t.deleted.Len()+minHistory)
-	for _, r := range t.history {
-		if t.inForce(r) {
-			kept = append(kept, r)
-		}
-	}
-	t.history = kept
-}
-
-// inForce reports whether r is the newest row of its entity.
-func (t *tables) inForce(r *row) bool {
-	kind, key := r.entity.Kind(), r.entity.Key()
-	if _, deleted := r.entity.(*tombstone); !deleted {
-		return t.row(kind, key) == r
-	}
-	newest, _ := t.deleted.Get(Ref{kind, key}.String())
-	return newest == r
-}
-
-// len is how many entities there are.
-func (t *tables) len() int {
-	n := 0
-	for _, rows := range t.rows {
-		n += rows.Len()
-	}
-	return n
 }

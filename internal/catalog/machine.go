@@ -31,21 +31,40 @@ func NewMachine() *Machine { return &Machine{tables: newTables()} }
 // Next is the offset of the record that Apply must get next.
 func (m *Machine) Next() int64 { return m.next }
 
-// Apply decides the next record. An error says that it cannot go on, and that nothing was changed: the record is not the
+// Decoded is a record that was read and is not decided yet.
+type Decoded struct {
+	offset int64
+	time   time.Time
+	change Change
+	faults []Fault // of the entity in itself
+	err    error   // it is no change
+}
+
+// Decode reads a record. It depends on nothing else, so that many can be read at once.
+func Decode(r Record) Decoded {
+	d := Decoded{offset: r.Offset, time: r.Time}
+	d.change, d.faults, d.err = decodeChange(r.Key, r.Value)
+	return d
+}
+
+// Apply decodes a record and decides it.
+func (m *Machine) Apply(r Record) (Decision, error) { return m.Decide(Decode(r)) }
+
+// Decide decides the next record. An error says that it cannot go on, and that nothing was changed: the record is not the
 // next one, or it names rules that this program does not know (*RulesError).
-func (m *Machine) Apply(r Record) (Decision, error) {
-	if r.Offset != m.next {
+func (m *Machine) Decide(r Decoded) (Decision, error) {
+	if r.offset != m.next {
 		return Decision{}, fmt.Errorf("the catalog was read up to offset %d and goes on at %d: the topic must be neither compacted nor written in transactions, and keep all that was ever written",
-			m.next, r.Offset)
+			m.next, r.offset)
 	}
-	ch, faults, err := decodeChange(r.Key, r.Value)
+	ch, faults, err := r.change, r.faults, r.err
 	if unknown, ok := errors.AsType[*RulesError](err); ok {
-		unknown.Offset = r.Offset
+		unknown.Offset = r.offset
 		return Decision{}, unknown
 	}
 	m.next++
 	d := Decision{Change: ch.ID, Ref: ch.Ref()}
-	switch copied := m.recent.add(r.Offset, ch.ID, err == nil); {
+	switch copied := m.recent.add(r.offset, ch.ID, err == nil); {
 	case err != nil:
 		d.Change, d.Result = "", Undecodable
 		d.Faults = []Fault{{Result: Undecodable, Message: err.Error()}}
@@ -62,25 +81,23 @@ func (m *Machine) Apply(r Record) (Decision, error) {
 		d.Result, d.Faults = faults[0].Result, faults
 		return d, nil
 	}
-	d.Version = Version(r.Offset) + 1
-	m.carryOut(&ch, d.Version, r.Time)
+	d.Version = Version(r.offset) + 1
+	m.carryOut(&ch, d.Version, r.time)
 	return d, nil
 }
 
 // carryOut makes a change that nothing is wrong with.
-func (m *Machine) carryOut(ch *Change, v Version, at time.Time) {
-	r := &row{entity: ch.Entity, made: uint64(v)}
-	if !at.IsZero() {
-		r.at = at.UnixMilli()
+func (m *Machine) carryOut(ch *Change, v Version, written time.Time) {
+	var at int64
+	if !written.IsZero() {
+		at = written.UnixMilli()
 	}
 	if ch.Entity == nil {
-		r.entity = &tombstone{ch.Kind, ch.Key}
-		m.remove(ch.Kind, ch.Key)
-	} else {
-		m.intern(ch.Entity)
-		m.put(r)
+		m.remove(ch.Ref(), uint64(v), at)
+		return
 	}
-	m.record(r)
+	m.intern(ch.Entity)
+	m.put(&row{entity: ch.Entity, made: uint64(v), at: at})
 }
 
 // Snapshot returns the catalog as it is now. It costs the same whatever the catalog holds.

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"iter"
-	"slices"
 	"time"
 )
 
@@ -40,24 +39,17 @@ type Changed struct {
 
 // LastChanged is the greatest version in the catalog, deletions included.
 func (c *Catalog) LastChanged() Version {
-	if len(c.history) == 0 {
-		return 0
+	if last, ok := c.history.Max(); ok {
+		return Version(last.made)
 	}
-	return Version(c.history[len(c.history)-1].made)
+	return 0
 }
 
-// Changed returns what became of every entity that was made, changed or deleted by a version greater than since: its
-// newest row only, ordered by version. Of 0 it returns all, and everything that was ever deleted.
+// Changed returns what became of every entity that was made, changed or deleted by a version greater than since: the
+// newest of each, ordered by version. Of 0 it returns all, and everything that was ever deleted.
 func (c *Catalog) Changed(since Version) iter.Seq[Changed] {
-	from, _ := slices.BinarySearchFunc(c.history, uint64(since)+1, func(r *row, v uint64) int {
-		return int(int64(r.made) - int64(v)) // offsets are far below 2^63
-	})
 	return func(yield func(Changed) bool) {
-		for _, r := range c.history[from:] {
-			if c.inForce(r) && !yield(changed(r)) {
-				return
-			}
-		}
+		c.history.Ascend(&row{made: uint64(since) + 1}, func(r *row) bool { return yield(changed(r)) })
 	}
 }
 

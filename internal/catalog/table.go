@@ -132,16 +132,17 @@ type tables struct {
 	rows     [kinds]*btree.Map[string, *row]
 	names    [2]*btree.Map[string, *row] // of organizations and projects
 	sets     [orders]*btree.BTreeG[*row]
-	mentions *btree.BTreeG[mention] // organizations by credentials, meters by plans
-	rules    []*Meter               // those with a match, in the order in which they are tried
-	deleted  *btree.Map[string, *row]
-	history  []*row // by version; a row that is no longer in force is passed over
+	mentions *btree.BTreeG[mention]   // organizations by credentials, meters by plans
+	rules    []*Meter                 // those with a match, in the order in which they are tried
+	deleted  *btree.Map[string, *row] // tombstones, by Ref.String
+	history  *btree.BTreeG[*row]      // every row in force, tombstones included, by version
 }
 
 func newTables() tables {
 	t := tables{
 		mentions: btree.NewBTreeGOptions(compareMentions, btree.Options{NoLocks: true}),
 		deleted:  new(btree.Map[string, *row]),
+		history:  btree.NewBTreeGOptions(func(a, b *row) bool { return a.made < b.made }, btree.Options{NoLocks: true}),
 	}
 	for k := range t.rows {
 		t.rows[k] = new(btree.Map[string, *row])
@@ -159,7 +160,7 @@ func newTables() tables {
 // changes t; those who only read t are not disturbed.
 func (t *tables) copy() tables {
 	c := *t
-	c.mentions, c.deleted = t.mentions.Copy(), t.deleted.Copy()
+	c.mentions, c.deleted, c.history = t.mentions.Copy(), t.deleted.Copy(), t.history.Copy()
 	for k := range t.rows {
 		c.rows[k] = t.rows[k].Copy()
 	}
@@ -187,7 +188,7 @@ func (t *tables) fork() tables {
 		tree := *t.sets[o]
 		mine.sets[o] = &tree
 	}
-	mentions := *t.mentions
-	mine.mentions = &mentions
+	mentions, history := *t.mentions, *t.history
+	mine.mentions, mine.history = &mentions, &history
 	return mine.copy()
 }

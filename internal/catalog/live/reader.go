@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -129,10 +130,8 @@ func (r *Reader) fetch(ctx context.Context) ([]bus.Record, error) {
 // apply decides records, and returns the decisions of those before the first that it cannot decide.
 func (r *Reader) apply(records []bus.Record) ([]catalog.Decision, error) {
 	decisions := make([]catalog.Decision, 0, len(records))
-	for i := range records {
-		d, err := r.machine.Apply(catalog.Record{
-			Offset: records[i].Offset, Key: records[i].Key, Value: records[i].Value, Time: records[i].Time,
-		})
+	for i, decoded := range decode(records) {
+		d, err := r.machine.Decide(decoded)
 		if err != nil {
 			return decisions, err
 		}
@@ -144,6 +143,29 @@ func (r *Reader) apply(records []bus.Record) ([]catalog.Decision, error) {
 		decisions = append(decisions, d)
 	}
 	return decisions, nil
+}
+
+// decode decodes records on all processors: it is most of the work of a start.
+func decode(records []bus.Record) []catalog.Decoded {
+	const share = 256 // records that are worth a goroutine
+	all := make([]catalog.Decoded, len(records))
+	var group sync.WaitGroup
+	for from := 0; from < len(records); from += share {
+		part := func() {
+			for i := from; i < min(from+share, len(records)); i++ {
+				all[i] = catalog.Decode(catalog.Record{
+					Offset: records[i].Offset, Key: records[i].Key, Value: records[i].Value, Time: records[i].Time,
+				})
+			}
+		}
+		if len(records) <= share {
+			part()
+			break
+		}
+		group.Go(part)
+	}
+	group.Wait()
+	return all
 }
 
 // publish puts the catalog as it is now in force.
