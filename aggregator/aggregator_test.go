@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -118,6 +119,37 @@ func TestOutageOfTheLedgerIsWaitedOut(t *testing.T) {
 	n := r.fill(testPartition, 60)
 	r.begin(testPartition)
 	eventually(t, "all settled", func() bool { return r.a.Held()[testPartition] == n })
+	must(t, r.ledger.complete())
+}
+
+// While the ledger is down nothing more is read than may be kept, and the lag goes on growing with the log.
+func TestLagGrowsWhileTheLedgerIsDown(t *testing.T) {
+	r := newRig(t, func(o *Options) { soon(o); o.Limits.RecordsMax = 10 })
+	var down atomic.Bool
+	down.Store(true)
+	r.ledger.fault = func(b *ledger.Batch) (*ledger.Batch, error) {
+		if down.Load() {
+			return nil, errLedgerDown
+		}
+		return b, nil
+	}
+	r.fill(testPartition, 50)
+	r.begin(testPartition)
+	lag := func() int64 {
+		s, _ := r.a.Status()
+		if len(s) != 1 {
+			return 0
+		}
+		return s[0].Lag()
+	}
+	eventually(t, "a lag", func() bool { return lag() == 50 })
+	n := r.fill(testPartition, 500)
+	eventually(t, "all of it is shown", func() bool { return lag() == n })
+	if got := r.decided(testPartition); got >= 100 {
+		t.Errorf("%d records were read that could not be written", got)
+	}
+	down.Store(false)
+	eventually(t, "no lag", func() bool { return lag() == 0 })
 	must(t, r.ledger.complete())
 }
 

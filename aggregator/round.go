@@ -77,7 +77,7 @@ func (r *round) consume(ctx context.Context, number int32, wait *backoff.Exponen
 		return fmt.Errorf("open the log: %w", err)
 	}
 	for failed := false; ; {
-		if err := r.budget.wait(ctx); err != nil {
+		if err := r.await(ctx, number); err != nil {
 			return err
 		}
 		recs, next, err := reader.Fetch(ctx)
