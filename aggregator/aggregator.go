@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/gofrs/flock"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"reckoner/aggregator/disk"
 	"reckoner/ledger"
 )
 
@@ -56,6 +58,7 @@ type Options struct {
 	At func(step string)
 
 	rules ruleSet // of a test that is another build; nil: those of this one
+	files vfs.FS  // of a test whose disk is not the disk, except for Dir itself
 }
 
 // Aggregator works on the partitions that its group gives it.
@@ -64,6 +67,7 @@ type Aggregator struct {
 	metrics *metrics
 	starter *starter
 	cache   *pebble.Cache
+	disk    *disk.Guard
 	lock    *flock.Flock
 	status  *status
 
@@ -91,17 +95,23 @@ func New(o Options) (*Aggregator, error) {
 	}
 	m := newMetrics(o.Registerer)
 	cache := pebble.NewCache(o.CacheBytes)
+	guard := disk.New(o.files, o.Dir, "move the directory to a larger one (--data-dir)", o.Slog)
 	a := &Aggregator{
-		o: o, metrics: m, cache: cache, lock: lock, open: make(map[int32]*partition), status: newStatus(m),
+		o: o, metrics: m, cache: cache, disk: guard, lock: lock, open: make(map[int32]*partition), status: newStatus(m),
 		starter: &starter{
 			doubt: o.BackoffMax / 2,
 			rules: o.rules,
 			dir:   o.Dir, log: o.Log, of: o.Partitioner, source: o.Source, restorer: o.Ledger, watcher: o.Ledger,
-			options: storeOptions{cache: cache, log: o.Slog}, metrics: m, slog: o.Slog,
+			options: storeOptions{cache: cache, log: o.Slog, guard: guard, fs: o.files}, metrics: m, slog: o.Slog,
 			vacancies: newVacancies(o.RestoreDelay, o.Slog),
 		},
 	}
 	a.onDisk = a.starter.find()
+	if err := guard.Err(); err != nil {
+		cache.Unref()
+		return nil, errors.Join(err, lock.Unlock())
+	}
+	observeDisk(o.Registerer, o.Dir)
 	return a, nil
 }
 
@@ -124,8 +134,11 @@ func (a *Aggregator) Run(ctx context.Context) error {
 			return nil
 		}
 		defer a.exit(ctx, leave)
-		return a.generation(ctx, gen, g)
+		return a.guarded(func() error { return a.generation(ctx, gen, g) })
 	})
+	if disk.Ends(err) {
+		return a.disk.Explain(err) // once, where it may be of every partition
+	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}
@@ -149,6 +162,23 @@ func (a *Aggregator) exit(ctx context.Context, leave func()) {
 	}
 }
 
+// guarded does the work of a generation. When the states cannot go on, it ends by itself at once; what hangs with them
+// all the same must not keep the process from its end, and is left behind.
+func (a *Aggregator) guarded(work func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- work() }()
+	select {
+	case err := <-done:
+		return err
+	case <-a.disk.Halted():
+	}
+	select {
+	case <-done:
+	case <-time.After(a.o.DrainTimeout):
+	}
+	return a.disk.Err()
+}
+
 // generation works on the partitions of one generation until it ends, or until stop ends and what was decided is
 // settled. What is not settled then is abandoned: whoever owns the partition next decides it again.
 func (a *Aggregator) generation(stop, gen context.Context, g Generation) error {
@@ -169,6 +199,7 @@ func (a *Aggregator) generation(stop, gen context.Context, g Generation) error {
 	for _, number := range numbers {
 		workers.Go(func() error { return r.work(working, number) })
 	}
+	workers.Go(func() error { return a.healthyDisk(working) })
 	drain := make(chan struct{})
 	flushed := make(chan error, 1)
 	go func() {
@@ -176,13 +207,21 @@ func (a *Aggregator) generation(stop, gen context.Context, g Generation) error {
 		flushed <- r.flusher.run(gen, drain)
 	}()
 	err := workers.Wait()
-	if err == nil {
-		<-work.Done() // without partitions nobody waited: the generation goes on all the same
-	}
 	close(drain)
 	err = errors.Join(err, <-flushed)
 	a.abandon()
 	return err
+}
+
+// healthyDisk waits until ctx ends, or returns why the states cannot go on: what finds that out may be at work in the
+// background, and a partition without new records would not notice. Without partitions it alone keeps the generation.
+func (a *Aggregator) healthyDisk(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-a.disk.Halted():
+		return a.disk.Err()
+	}
 }
 
 // release closes the states of partitions that this process no longer has. Their directories stay: should a partition

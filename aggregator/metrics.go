@@ -1,9 +1,11 @@
 package aggregator
 
 import (
+	"math"
 	"strconv"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"reckoner"
@@ -110,6 +112,19 @@ func (m *metrics) restoredOrNot(partition int32) {
 	if m != nil {
 		m.unrestored.DeleteLabelValues(strconv.Itoa(int(partition)))
 	}
+}
+
+// observeDisk shows the room that is left for the states; what cannot be asked is not a number.
+func observeDisk(reg prometheus.Registerer, dir string) {
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "reckoner_aggregator_state_disk_free_bytes", Help: "Bytes that are free on the disk of the local states. A full disk ends the process.",
+	}, func() float64 {
+		usage, err := vfs.Default.GetDiskUsage(dir)
+		if err != nil {
+			return math.NaN()
+		}
+		return float64(usage.AvailBytes)
+	}))
 }
 
 // released forgets the gauges of partitions that another process works on now.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"reckoner/aggregator/disk"
 	"reckoner/ledger"
 )
 
@@ -82,12 +83,14 @@ func (s *starter) goOn(ctx context.Context, f facts) (*restoration, error) {
 	if _, err := fs.Stat(dir + condemned); err == nil {
 		return nil, nil // what was begun is corrupt
 	}
-	db, err := openPebble(dir, s.options, true)
+	st, err := openPebble(dir, s.options, true)
+	if disk.Ends(err) {
+		return nil, err // it may be good
+	}
 	if err != nil {
 		s.slog.Warn("what was restored cannot be read, restoring again", "partition", number, "error", err)
 		return nil, nil
 	}
-	st := &store{db: db, dir: dir, options: s.options}
 	b, err := st.building(s.log, number)
 	if err == nil {
 		err = s.fits(ctx, b.want, f)

@@ -197,10 +197,10 @@ func TestInterruptedRestoreIsHeldAgainstWhatIs(t *testing.T) {
 			must(sc.t, os.WriteFile(s.path(testPartition)+buildingDir+condemned, nil, 0o600))
 		}, true, 40, nil},
 		{"what was built is of another layout", func(sc *scene, s *starter) {
-			db, err := openPebble(s.path(testPartition)+buildingDir, s.options, true)
+			st, err := openPebble(s.path(testPartition)+buildingDir, s.options, true)
 			must(sc.t, err)
-			must(sc.t, db.Set([]byte{prefixBuilding}, []byte{99}, nil))
-			must(sc.t, db.Close())
+			must(sc.t, st.db.Set([]byte{prefixBuilding}, []byte{99}, nil))
+			must(sc.t, st.close())
 		}, true, 40, nil},
 		{"a row that was read was mended since", func(sc *scene, _ *starter) { sc.mend(0) }, true, 40, nil},
 		{"a row is missing", func(sc *scene, _ *starter) {

@@ -10,6 +10,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"reckoner"
+	"reckoner/aggregator/disk"
 	"reckoner/internal/bus"
 	"reckoner/internal/wire"
 	"reckoner/ledger"
@@ -45,7 +46,7 @@ func (r *round) work(ctx context.Context, number int32) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if errors.Is(err, errState) {
+		if errors.Is(err, errState) || disk.Ends(err) {
 			return err
 		}
 		pause := wait.NextBackOff()

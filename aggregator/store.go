@@ -15,6 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"reckoner"
+	"reckoner/aggregator/disk"
 	"reckoner/ledger"
 )
 
@@ -25,6 +26,7 @@ var errNoState = errors.New("no usable local state")
 // change together, in one synced batch, or not at all. It is a view.
 type store struct {
 	db         *pebble.DB
+	guard      *disk.Guard
 	dir        string
 	options    storeOptions
 	checkpoint ledger.Checkpoint // as of opening
@@ -34,6 +36,7 @@ type store struct {
 type storeOptions struct {
 	cache *pebble.Cache
 	log   *slog.Logger
+	guard *disk.Guard // of the disk that they share; nil: each has its own, as one that lives in a temporary directory
 	// Of tests that open many stores and crash them; their zero values are the disk and memtableBytes.
 	fs       vfs.FS
 	memtable uint64
@@ -60,39 +63,49 @@ func openStore(dir string, l ledger.Log, partition int32, o storeOptions) (*stor
 	if _, err := o.files().Stat(dir + condemned); err == nil {
 		return nil, fmt.Errorf("%w in %s: it was found corrupt", errNoState, dir)
 	}
-	db, err := openPebble(dir, o, true)
+	s, err := openPebble(dir, o, true)
+	if disk.Ends(err) {
+		return nil, err // it may be a good state
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w in %s: %w", errNoState, dir, err)
 	}
-	s := &store{db: db, dir: dir, options: o}
 	if err := s.readMeta(l, partition); err != nil {
-		return nil, errors.Join(fmt.Errorf("%w in %s: %w", errNoState, dir, err), db.Close())
+		return nil, errors.Join(fmt.Errorf("%w in %s: %w", errNoState, dir, err), s.close())
 	}
 	return s, nil
 }
 
 // createStore makes an empty store that counts as none until its first commit.
 func createStore(dir string, l ledger.Log, partition int32, o storeOptions) (*store, error) {
-	db, err := openPebble(dir, o, false)
+	s, err := openPebble(dir, o, false)
 	if err != nil {
 		return nil, fmt.Errorf("create state in %s: %w", dir, err)
 	}
-	return &store{db: db, dir: dir, options: o, checkpoint: ledger.Checkpoint{Log: l.Number, Partition: partition}}, nil
+	s.checkpoint = ledger.Checkpoint{Log: l.Number, Partition: partition}
+	return s, nil
 }
 
-func openPebble(dir string, o storeOptions, mustExist bool) (*pebble.DB, error) {
+func openPebble(dir string, o storeOptions, mustExist bool) (*store, error) {
+	s := &store{dir: dir, options: o, guard: o.guard}
+	if s.guard == nil {
+		s.guard = disk.New(o.files(), dir, "set TMPDIR to a directory with more of it", o.log)
+	}
 	opts := &pebble.Options{
 		Cache:              o.cache,
-		FS:                 o.files(),
+		FS:                 s.guard.FS(),
 		MemTableSize:       cmp.Or(o.memtable, memtableBytes),
 		FormatMajorVersion: pebble.FormatNewest,
 		ErrorIfNotExists:   mustExist,
-		Logger:             pebbleLogger{o.log},
+		Logger:             s.guard,
 	}
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
 	}
-	return pebble.Open(dir, opts)
+	return s, s.guard.Do(func() (err error) {
+		s.db, err = pebble.Open(dir, opts)
+		return err
+	})
 }
 
 func (s *store) memory(key []byte) (m memory, found bool, err error) {
@@ -176,7 +189,7 @@ func (s *store) write(l *layer, also func(*pebble.Batch) error) error {
 	if err := errors.Join(writeLayer(b, l), also(b)); err != nil {
 		return errors.Join(err, b.Close())
 	}
-	if err := s.db.Apply(b, pebble.Sync); err != nil {
+	if err := s.guard.Do(func() error { return s.db.Apply(b, pebble.Sync) }); err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
 	return nil
@@ -226,16 +239,10 @@ func (s *store) digest() (uint64, error) {
 	return h.Sum64(), it.Close()
 }
 
-func (s *store) close() error { return s.db.Close() }
-
-// pebbleLogger keeps Pebble's chatter at debug.
-type pebbleLogger struct{ log *slog.Logger }
-
-func (p pebbleLogger) Infof(format string, args ...any)  { p.log.Debug(fmt.Sprintf(format, args...)) }
-func (p pebbleLogger) Errorf(format string, args ...any) { p.log.Error(fmt.Sprintf(format, args...)) }
-
-// Fatalf is called when Pebble can no longer keep its promises; going on would, too.
-func (p pebbleLogger) Fatalf(format string, args ...any) {
-	p.log.Error(fmt.Sprintf(format, args...))
-	panic(fmt.Sprintf("state store: "+format, args...))
+// close closes the store. One that cannot go on is left to the end of the process: the error was told before.
+func (s *store) close() error {
+	if s.guard.Err() != nil {
+		return nil
+	}
+	return s.guard.Do(s.db.Close)
 }

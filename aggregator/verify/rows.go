@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"reckoner"
+	"reckoner/aggregator/disk"
 )
 
 // The first byte of a key in the temporary store.
@@ -25,6 +26,7 @@ const (
 // rows is a temporary store of rows in sorted order, so that memory does not grow with the ledger. It is never synced:
 // it does not outlive the verification.
 type rows struct {
+	guard *disk.Guard
 	db    *pebble.DB
 	batch *pebble.Batch
 }
@@ -36,17 +38,18 @@ const (
 )
 
 func openRows(dir string, fs vfs.FS, log *slog.Logger) (*rows, error) {
+	r := &rows{guard: disk.New(fs, dir, "set TMPDIR to a directory with more of it", log)}
 	o := &pebble.Options{
-		DisableWAL: true, FormatMajorVersion: pebble.FormatNewest, MemTableSize: memtableBytes, Logger: storeLogger{log}, FS: fs,
+		DisableWAL: true, FormatMajorVersion: pebble.FormatNewest, MemTableSize: memtableBytes, Logger: r.guard, FS: r.guard.FS(),
 	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
 	}
-	db, err := pebble.Open(dir, o)
-	if err != nil {
+	if err := r.guard.Do(func() (err error) { r.db, err = pebble.Open(dir, o); return err }); err != nil {
 		return nil, fmt.Errorf("temporary store: %w", err)
 	}
-	return &rows{db: db, batch: db.NewBatch()}, nil
+	r.batch = r.db.NewBatch()
+	return r, nil
 }
 
 // set keeps a value; get and scan find it after flush.
@@ -76,8 +79,8 @@ func (r *rows) flush() error {
 	if r.batch.Empty() {
 		return nil
 	}
-	if err := r.db.Apply(r.batch, pebble.NoSync); err != nil {
-		return err
+	if err := r.guard.Do(func() error { return r.db.Apply(r.batch, pebble.NoSync) }); err != nil {
+		return fmt.Errorf("temporary store: %w", err)
 	}
 	if err := r.batch.Close(); err != nil {
 		return err
@@ -94,7 +97,13 @@ func (r *rows) scan(table byte) (*pebble.Iterator, error) {
 	return r.db.NewIter(&pebble.IterOptions{LowerBound: []byte{table}, UpperBound: []byte{table + 1}})
 }
 
-func (r *rows) close() error { return errors.Join(r.batch.Close(), r.db.Close()) }
+// close closes the store. One that cannot go on is left to the end of the process.
+func (r *rows) close() error {
+	if r.guard.Err() != nil {
+		return nil
+	}
+	return r.guard.Do(func() error { return errors.Join(r.batch.Close(), r.db.Close()) })
+}
 
 // rowKey sorts rows as the ledger yields them: by the account's bytes, then by position. Every account's key ends
 // with 0 0, and a 0 within an account becomes 0 255, so that the order of keys is that of accounts. A ledger may hold
@@ -124,15 +133,3 @@ func accountOf(key []byte) string {
 
 // never is the offset of what did not happen.
 const never = math.MinInt64
-
-// storeLogger keeps the temporary store's chatter at debug.
-type storeLogger struct{ log *slog.Logger }
-
-func (l storeLogger) Infof(format string, args ...any)  { l.log.Debug(fmt.Sprintf(format, args...)) }
-func (l storeLogger) Errorf(format string, args ...any) { l.log.Error(fmt.Sprintf(format, args...)) }
-
-// Fatalf is called when the store can no longer keep what it was given, as on a full disk.
-func (l storeLogger) Fatalf(format string, args ...any) {
-	l.log.Error(fmt.Sprintf(format, args...))
-	panic(fmt.Sprintf("temporary store: "+format, args...))
-}
