@@ -31,7 +31,6 @@ type mirror struct {
 
 	stored  catalog.Version // what the copy held when it was looked at last
 	looked  time.Time       // when that was
-	behind  time.Time       // since when the copy is known to be behind; zero: it is not
 	failing bool            // the last attempt failed, and the log says so
 	ahead   time.Time       // since when the copy is known to be of a newer catalog; zero: it is not
 	told    bool            // the log says so
@@ -46,8 +45,8 @@ type mirrorMetrics struct {
 func newMirrorMetrics(reg prometheus.Registerer) *mirrorMetrics {
 	m := &mirrorMetrics{
 		behind: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "reckoner_catalog_copy_behind_seconds",
-			Help: "How long the copy of the catalog in ClickHouse has been behind the catalog; 0 while it is not.",
+			Name: "reckoner_catalog_copy_behind_changes",
+			Help: "By how many changes the copy of the catalog in ClickHouse is behind the catalog, as far as is known.",
 		}),
 		rows: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "reckoner_catalog_copy_rows_total", Help: "Rows written to the copy of the catalog in ClickHouse.",
@@ -91,21 +90,17 @@ func (m *mirror) step(ctx context.Context, now time.Time) error {
 	if c.LastChanged() == m.stored && now.Sub(m.looked) < mirrorRecheck {
 		return nil
 	}
+	m.tellBehind(c)
 	err := m.catchUp(ctx, c, now)
 	if err != nil {
 		m.metrics.errors.Inc()
-		if m.behind.IsZero() {
-			m.behind = now
-		}
-	} else {
-		m.behind = time.Time{}
 	}
-	lag := time.Duration(0)
-	if !m.behind.IsZero() {
-		lag = now.Sub(m.behind)
-	}
-	m.metrics.behind.Set(lag.Seconds())
 	return err
+}
+
+// tellBehind shows how far the copy is behind. Of a copy that is another catalog's nothing can be told.
+func (m *mirror) tellBehind(c *catalog.Catalog) {
+	m.metrics.behind.Set(float64(c.LastChanged() - min(m.stored, c.LastChanged())))
 }
 
 // catchUp writes what changed since the version that the copy holds, in the order of versions: wherever it is cut off,
@@ -117,17 +112,18 @@ func (m *mirror) catchUp(ctx context.Context, c *catalog.Catalog, now time.Time)
 	}
 	m.stored, m.looked = stored, now
 	m.tellAhead(stored, c.LastChanged(), now)
+	m.tellBehind(c)
 	var rows []ledger.CatalogRow
 	for change := range c.Changed(stored) {
 		rows = append(rows, mirrorRow(&change))
 		if len(rows) == mirrorRowsMax {
-			if err := m.write(ctx, rows); err != nil {
+			if err := m.write(ctx, c, rows); err != nil {
 				return err
 			}
 			rows = rows[:0]
 		}
 	}
-	return m.write(ctx, rows)
+	return m.write(ctx, c, rows)
 }
 
 func mirrorRow(change *catalog.Changed) ledger.CatalogRow {
@@ -147,7 +143,7 @@ func (m *mirror) version(ctx context.Context) (catalog.Version, error) {
 	return catalog.Version(v), err
 }
 
-func (m *mirror) write(ctx context.Context, rows []ledger.CatalogRow) error {
+func (m *mirror) write(ctx context.Context, c *catalog.Catalog, rows []ledger.CatalogRow) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -158,6 +154,7 @@ func (m *mirror) write(ctx context.Context, rows []ledger.CatalogRow) error {
 	}
 	m.stored = catalog.Version(rows[len(rows)-1].Version)
 	m.metrics.rows.Add(float64(len(rows)))
+	m.tellBehind(c)
 	return nil
 }
 

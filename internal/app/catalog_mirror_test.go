@@ -108,7 +108,7 @@ func (w *mirrorWorld) rows(sql string) map[string]bool {
 	return rows
 }
 
-// behind is for how long the newest mirror says that the copy is behind, in seconds.
+// behind is by how many changes the newest mirror says that the copy is behind.
 func (w *mirrorWorld) behind() float64 {
 	w.t.Helper()
 	families, err := w.metrics.Gather()
@@ -116,7 +116,7 @@ func (w *mirrorWorld) behind() float64 {
 		w.t.Fatal(err)
 	}
 	for _, f := range families {
-		if f.GetName() == "reckoner_catalog_copy_behind_seconds" {
+		if f.GetName() == "reckoner_catalog_copy_behind_changes" {
 			return f.GetMetric()[0].GetGauge().GetValue()
 		}
 	}
@@ -175,20 +175,20 @@ func TestTheCopyFollowsTheCatalog(t *testing.T) {
 		t.Error("an unchanged catalog was written again")
 	}
 
-	// While ClickHouse is away it falls behind, and says so once.
+	// While ClickHouse is away it falls behind.
 	w.down = true
 	w.put(catalog.PlanKind, "later", `{}`)
 	step(errDown)
 	step(errDown)
 	if got := w.behind(); got != 1 {
-		t.Errorf("behind for %v s, want 1", got)
+		t.Errorf("behind by %v changes, want 1", got)
 	}
 	w.down = false
 	w.put(catalog.PlanKind, "latest", `{}`)
 	step(nil)
 	w.same()
 	if got := w.behind(); got != 0 {
-		t.Errorf("behind for %v s, want 0", got)
+		t.Errorf("behind by %v changes, want 0", got)
 	}
 
 	// Emptied by somebody, it is filled again.
@@ -219,6 +219,9 @@ func TestTheCopyIsWrittenInPieces(t *testing.T) {
 	w.failAt = 2
 	if err := w.mirror().step(t.Context(), time.Unix(0, 0)); !errors.Is(err, errDown) {
 		t.Fatalf("the second insert: %v", err)
+	}
+	if got := w.behind(); got != 1001 {
+		t.Errorf("behind by %v changes, want 1001", got)
 	}
 	if got := len(w.rows("SELECT id FROM reckoner.catalog")); got != mirrorRowsMax {
 		t.Errorf("%d rows are there after the first insert, want %d", got, mirrorRowsMax)

@@ -304,7 +304,7 @@ func TestTheCopyOfTheCatalogCatchesUp(t *testing.T) {
 		t.Errorf("DELETE: %s", got)
 	}
 	eventually(t, 30*time.Second, func() string {
-		if got := metric(t, in.ops, "reckoner_catalog_copy_behind_seconds"); got == "0" || got == "" {
+		if got := metric(t, in.ops, "reckoner_catalog_copy_behind_changes"); got == "0" || got == "" {
 			return "the metric does not say that the copy is behind: " + got
 		}
 		return ""
