@@ -1,7 +1,7 @@
 // Package ingest is the HTTP tier: it takes usage and reverts, resolves the names in them through the catalog, stamps
 // what it resolved into the events, and answers only when every in-sync replica of the log has them.
 //
-// A dialect is a set of routes with its own JSON and its own errors (frontier.go). What dialects share knows nothing of
+// A dialect is a set of routes with its own JSON and its own errors (frontier.go, usages.go). What dialects share knows nothing of
 // either: auth.go, resolve.go, publish.go, await.go, body.go.
 //
 // # The order of checks
