@@ -102,5 +102,6 @@ type GapError struct {
 // Error names the offsets and the remedy.
 func (e *GapError) Error() string {
 	return "partition " + strconv.Itoa(int(e.Partition)) + ": the next record has offset " + strconv.FormatInt(e.Got, 10) +
-		" where " + strconv.FormatInt(e.Want, 10) + " was due; the topic must be neither compacted nor written in transactions"
+		" where " + strconv.FormatInt(e.Want, 10) + " was due; the topic must be neither compacted nor written in transactions; " +
+		GoOn(e.Partition, e.Got-e.Want)
 }

@@ -264,7 +264,7 @@ func (r *Replay) Check(ctx context.Context, known ledger.Checkpoint) error {
 		return err
 	}
 	if known.Next < first {
-		return fmt.Errorf("%w (checkpoint %d, the log begins at %d)", ErrLogTruncated, known.Next, first)
+		return LogTruncated(known, first)
 	}
 	s := &starter{log: r.Log, source: r.Source}
 	return s.held(ctx, known, facts{known: known, first: first, next: next})

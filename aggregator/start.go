@@ -43,8 +43,9 @@ type starter struct {
 	doubt time.Duration
 	// vacancies makes partitions without a state wait before they are restored; nil: they do not.
 	vacancies *vacancies
-	rules     ruleSet // nil: those of this build
-	batchRows int     // of a restore, that go to the store together; 0: restoreRows
+	rules     ruleSet               // nil: those of this build
+	progress  func(partition int32) // told of rows that were restored; nil: nobody is
+	batchRows int                   // of a restore, that go to the store together; 0: restoreRows
 }
 
 func (s *starter) path(partition int32) string {
@@ -202,7 +203,7 @@ func (s *starter) held(ctx context.Context, c ledger.Checkpoint, f facts) error 
 		return fmt.Errorf("read the record before the checkpoint: %w", err)
 	}
 	if h := ledger.RecordHash(rec.Key, rec.Value); h != c.RecordHash {
-		return fmt.Errorf("%w (offset %d, hash %x, counted %x); %s", ErrLogChanged, rec.Offset, h, c.RecordHash, goOn(c.Partition, ledger.UnknownLoss))
+		return fmt.Errorf("%w (offset %d, hash %x, counted %x); %s", ErrLogChanged, rec.Offset, h, c.RecordHash, GoOn(c.Partition, ledger.UnknownLoss))
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ type actual struct {
 }
 
 func (c *comparison) compareEntries(ctx context.Context) error {
-	all := c.Ledger.Entries(ctx, c.known.Log, c.known.Partition, c.below, nil)
+	all := c.Ledger.Entries(ctx, c.known.Log, c.known.Partition, c.known.Next, nil)
 	return c.compare(tableEntries, "entries", &c.result.Entries, columns((*packer).entry), func(yield func(actual, error) bool) {
 		for e, err := range all {
 			if !yield(actual{rowKey(tableEntries, e.AccountID, e.Position), e.EventID, packed((*packer).entry, &e), nil}, err) {
@@ -34,7 +34,7 @@ func (c *comparison) compareEntries(ctx context.Context) error {
 }
 
 func (c *comparison) compareRefusals(ctx context.Context) error {
-	all := c.Ledger.Refusals(ctx, c.known.Log, c.known.Partition, c.below, nil)
+	all := c.Ledger.Refusals(ctx, c.known.Log, c.known.Partition, c.known.Next, nil)
 	return c.compare(tableRefusals, "refusals", &c.result.Refusals, columns((*packer).refusal), func(yield func(actual, error) bool) {
 		for r, err := range all {
 			if !yield(actual{rowKey(tableRefusals, r.AccountID, r.Position), r.EventID, packed((*packer).refusal, &r), nil}, err) {
@@ -104,6 +104,7 @@ func (w *walk) settle() {
 	w.missing(key)
 	if w.more && bytes.Equal(w.it.Key(), key) {
 		want := w.it.Value()
+		before := w.report.Found
 		right := max(slices.IndexFunc(w.group, func(a actual) bool { return a.damage == nil && bytes.Equal(a.packed, want) }), 0)
 		for i, a := range w.group {
 			if i != right {
@@ -114,6 +115,7 @@ func (w *walk) settle() {
 				w.differ(w.name, w.row(key, a.id), "%s", differ(w.columns, want, a.packed))
 			}
 		}
+		w.note(key, w.report.Found > before)
 		w.more = w.it.Next()
 	} else {
 		for _, a := range w.group {
@@ -128,6 +130,14 @@ func (w *walk) missing(before []byte) {
 	for ; w.more && (before == nil || bytes.Compare(w.it.Key(), before) < 0); w.more = w.it.Next() {
 		id := column(unpack(w.it.Value()), slices.Index(w.columns, "event_id"))
 		w.differ(w.name, w.row(w.it.Key(), id), "missing in the ledger (account %q)", accountOf(w.it.Key()))
+		w.note(w.it.Key(), true)
+	}
+}
+
+// note takes down whether the row of the record before the checkpoint is what the log gives.
+func (w *walk) note(key []byte, differs bool) {
+	if offset, _ := positionOf(key); differs && offset == w.known.Next-1 {
+		w.last = true
 	}
 }
 

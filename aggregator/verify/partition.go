@@ -19,13 +19,15 @@ type comparison struct {
 	pack    packer
 	known   ledger.Checkpoint // the ledger's
 	counted bool              // the ledger has a checkpoint
-	below   int64             // rows below this offset are compared: the checkpoint, or the end of a log that is shorter
 	want    ledger.Checkpoint // the replay's, at the same offset
 	result  Partition
 	touched map[string]*total // by key, of the run of records on its way
 	failed  error             // of a hook that cannot return it
 	// truncated says that the log begins above the checkpoint.
 	truncated bool
+	// last says that the row of the last record before the checkpoint is not what the log gives.
+	last   bool
+	before tally // of the report, before this partition
 }
 
 // differ is a difference that a replay mends.
@@ -52,14 +54,15 @@ func (c *comparison) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	name := fmt.Sprintf("%d/%d", c.known.Log, c.known.Partition)
+	name := c.name()
+	c.result.First, c.result.End = first, next
 	if c.known.Next > next {
-		c.tell(Named, "checkpoints", name, "it stands at offset %d: %v (before %d)", c.known.Next, aggregator.ErrLogShort, next)
+		c.foreign(aggregator.LogShort(c.known, next))
+		return nil
 	}
-	c.result.End = next
-	to, c.below = min(max(to, c.known.Next), next), min(c.known.Next, next)
+	to = min(max(to, c.known.Next), next)
 	if c.truncated = first > c.known.Next; c.truncated {
-		c.tell(Named, "log", name, "%v (checkpoint %d, the log begins at %d)", aggregator.ErrLogTruncated, c.known.Next, first)
+		c.tell(Named, "log", name, "%v", aggregator.LogTruncated(c.known, first))
 		to = c.known.Next // nothing of the log can be replayed from there
 	}
 	err = c.replay(ctx, to)
@@ -76,10 +79,18 @@ func (c *comparison) run(ctx context.Context) error {
 	if !c.counted {
 		return c.uncounted(ctx, name)
 	}
-	if c.known.Next <= next {
-		c.compareCheckpoint(name)
-	}
+	c.compareCheckpoint(name)
 	return nil
+}
+
+func (c *comparison) name() string { return fmt.Sprintf("%d/%d", c.known.Log, c.known.Partition) }
+
+// foreign says that the log is not the one that was counted. Whatever else differs follows from that, and none of it is to
+// be mended: the rows are all that is left of what was counted.
+func (c *comparison) foreign(why error) {
+	c.report.rewind(c.before)
+	c.result.Foreign = true
+	c.tell(Named, "checkpoints", c.name(), "%v; its rows were not compared, and none is to be deleted", why)
 }
 
 // uncounted looks again for a checkpoint that was not there when the totals were: it may have been the partition's first
@@ -168,6 +179,10 @@ func (c *comparison) compareCheckpoint(name string) {
 		want.RecordHash, want.Rules = c.known.RecordHash, c.known.Rules
 	}
 	w, k := packed((*packer).checkpoint, &want), packed((*packer).checkpoint, &c.known)
+	if want.RecordHash != c.known.RecordHash && c.last {
+		c.foreign(fmt.Errorf("%w; %s", aggregator.ErrLogChanged, aggregator.GoOn(c.known.Partition, ledger.UnknownLoss)))
+		return
+	}
 	if !bytes.Equal(w, k) {
 		remedy := Replay
 		if want.RecordHash != c.known.RecordHash {

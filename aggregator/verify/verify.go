@@ -68,21 +68,28 @@ func (r Remedy) String() string {
 type Partition struct {
 	Number     int32
 	Start      int64 // where the log began
-	From       int64 // the first record that it still holds; above Start, the rows before it were checked for consistency only
+	First      int64 // the first record that it still holds
+	From       int64 // what was replayed begins here; above Start, the rows before it were checked for consistency only
 	Checkpoint int64 // every event below it was compared
 	End        int64 // where the log ended
 	Replayed   int64 // records
 	Entries    int64 // rows compared
 	Refusals   int64
 	Totals     int64
+	Foreign    bool // the log is not the one that was counted: nothing was compared
 }
 
 // Report is the result.
 type Report struct {
 	Partitions  []Partition
 	Differences []Difference
-	Found       int64           // differences, listed or not
-	Remedies    [remedies]int64 // how many of those found each remedy mends
+	tally
+}
+
+// tally counts differences.
+type tally struct {
+	Found    int64           // listed or not
+	Remedies [remedies]int64 // how many of those found each remedy mends
 }
 
 // Run verifies every partition of a log. Its error means that the verification could not be done; differences are in
@@ -111,6 +118,12 @@ func (r *Report) add(limit int, d Difference) {
 	}
 }
 
+// rewind takes back the differences that were found since.
+func (r *Report) rewind(to tally) {
+	r.Differences = r.Differences[:min(int64(len(r.Differences)), to.Found)]
+	r.tally = to
+}
+
 func (o *Options) partition(ctx context.Context, report *Report, number int32) (err error) {
 	start := o.Replay.Log.Start(number)
 	known, have, err := o.Ledger.Checkpoint(ctx, o.Replay.Log.Number, number)
@@ -132,7 +145,7 @@ func (o *Options) partition(ctx context.Context, report *Report, number int32) (
 	defer func() { err = errors.Join(err, rows.close()) }()
 
 	c := &comparison{
-		Options: o, report: report, rows: rows, known: known, counted: have, touched: make(map[string]*total),
+		Options: o, report: report, rows: rows, known: known, counted: have, touched: make(map[string]*total), before: report.tally,
 		result: Partition{Number: number, Start: start, Checkpoint: known.Next},
 		want:   ledger.Checkpoint{Log: known.Log, Partition: number, Next: known.Next},
 	}
@@ -165,7 +178,7 @@ func (o *Options) strays(ctx context.Context, report *Report) error {
 		switch {
 		case !inLog:
 			report.add(o.DifferencesMax, Difference{p.Partition, s.Table, rowName(p, s.What), "no log was registered with this partition", Delete})
-		case p.Offset >= later[p.Partition]:
+		case p.Offset >= later[p.Partition] && !report.Partitions[p.Partition].Foreign:
 			text := fmt.Sprintf("the ledger holds it, and the log ends before offset %d", later[p.Partition])
 			report.add(o.DifferencesMax, Difference{p.Partition, s.Table, rowName(p, s.What), text, Delete})
 		}

@@ -1,11 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"time"
-
 	"github.com/spf13/cobra"
 
 	"reckoner/internal/app"
@@ -57,39 +52,6 @@ func newAggregate() *cobra.Command {
 		defaults: map[string]string{"ops_listen": "127.0.0.1:7402"},
 		start:    app.Aggregate,
 	}.command()
-}
-
-func newMigrate() *cobra.Command {
-	var newLog bool
-	var wait time.Duration
-	var o app.NewLogOptions
-	c := process{
-		use: "migrate", short: "Create topics and tables, and register the log",
-		long: "Bring topics and tables up to this build and register the log. It may run at any time and any number of times.\n" +
-			"It waits for Kafka and ClickHouse to answer; what waiting does not mend, such as a wrong password, ends it at once.\n\n" +
-			"After partitions were added to usage.events, or the topic was created anew, a new log is registered with --new-log: stop ingest,\n" +
-			"let the aggregators drain the log, stop them, run it, start everything again. States are rebuilt from the ledger.",
-		example: "  reckoner migrate --brokers kafka-1:9092 --clickhouse http://clickhouse:8123\n  reckoner migrate --new-log --partitions 32",
-		flags:   []string{"brokers", "clickhouse"},
-		start: func(ctx context.Context, p *app.Process) error {
-			if o != (app.NewLogOptions{}) && !newLog {
-				return errors.New("--recreated and --partitions go with --new-log")
-			}
-			if newLog {
-				return app.NewLog(ctx, p, o)
-			}
-			if wait <= 0 {
-				return fmt.Errorf("--wait: %s is not more than 0", wait)
-			}
-			return app.MigrateWithin(ctx, p, wait)
-		},
-		once: true,
-	}.command()
-	c.Flags().BoolVar(&newLog, "new-log", false, "register the next log of the topic")
-	c.Flags().DurationVar(&wait, "wait", app.DefaultMigrateWait, "how long Kafka and ClickHouse may take to answer")
-	c.Flags().IntVar(&o.Partitions, "partitions", 0, "with --new-log: add partitions to usage.events, up to this many")
-	c.Flags().BoolVar(&o.Recreated, "recreated", false, "with --new-log: confirm that the topic was created anew, and no longer holds what was counted")
-	return c
 }
 
 func newConfig() *cobra.Command {

@@ -1,10 +1,11 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"io"
 	"time"
 
 	"reckoner/internal/bus"
@@ -12,15 +13,26 @@ import (
 	"reckoner/ledger/clickhouse"
 )
 
-// NewLogOptions say how the new log differs.
+// NewLogOptions say how the new log differs, and what of the old one is given up.
 type NewLogOptions struct {
-	Recreated  bool // confirms that the topic no longer holds the records that were counted
-	Partitions int  // partitions that the topic gets, in all; 0: those that it has
+	// Recreated confirms that the whole topic was created anew, and no longer holds what was counted.
+	Recreated bool
+	// AcceptLoss is what is given up of single partitions, as ledger.ParseAccepted reads it; empty: nothing.
+	AcceptLoss string
+	// Partitions of the new log: those of the topic (0), more, which the topic gets, or those of the log before.
+	Partitions int
+	// DryRun only shows what was found.
+	DryRun bool
 }
 
-// NewLog is the command `migrate --new-log`: it registers the next log, after partitions were added to the topic or the
-// topic was created anew. The aggregators then rebuild their states from the ledger under the new partitioning.
-func NewLog(ctx context.Context, p *Process, o NewLogOptions) error {
+// NewLog is the command `migrate --new-log`: it registers the next log, after partitions were added to the topic, the
+// topic was created anew, or a partition of it lost records. The aggregators then rebuild their states from the ledger.
+// It prints what it finds of each partition; nothing is given up that the options do not name.
+func NewLog(ctx context.Context, p *Process, out io.Writer, o NewLogOptions) error {
+	accepted, err := ledger.ParseAccepted(o.AcceptLoss)
+	if err != nil {
+		return fmt.Errorf("--accept-loss: %w", err)
+	}
 	client, err := p.kafka()
 	if err != nil {
 		return err
@@ -36,114 +48,96 @@ func NewLog(ctx context.Context, p *Process, o NewLogOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := p.nobodyWorks(ctx, client); err != nil {
-		return err
-	}
 	n, err := client.Partitions(ctx, current.Topic)
 	if err != nil {
 		return err
 	}
-	s := &succession{client: client, ledger: l, old: current}
-	starts, err := s.starts(ctx, max(n, o.Partitions), o.Recreated)
+	working, err := client.Members(ctx, p.Settings.Kafka.Group)
 	if err != nil {
 		return err
 	}
-	if o.Partitions > n {
-		if err := client.AddPartitions(ctx, current.Topic, o.Partitions); err != nil {
+	s := &succession{client: client, ledger: l, old: current, topic: n}
+	will := &testament{
+		options: o, accepted: accepted, old: current, topic: n, partitions: cmp.Or(o.Partitions, n), working: working, group: p.Settings.Kafka.Group,
+	}
+	if will.estates, err = s.inspect(ctx); err != nil {
+		return err
+	}
+	if o.Recreated {
+		if will.proven, err = s.anew(ctx, will.estates); err != nil {
 			return err
 		}
-		n = o.Partitions
 	}
-	next := ledger.Log{
-		Number: current.Number + 1, Topic: current.Topic, Partitions: int32(n),
-		Starts: starts, RegisteredAt: time.Now().UTC().Truncate(time.Millisecond),
-	}
-	p.Log.Info("registering a new log", "log", next.Number, "topic", next.Topic, "partitions", next.Partitions, "starts", next.Starts)
-	return l.RegisterLog(ctx, next)
-}
-
-// nobodyWorks refuses while aggregators run: they would go on with the old log beside the new one.
-func (p *Process) nobodyWorks(ctx context.Context, client *bus.Client) error {
-	group := p.Settings.Kafka.Group
-	members, err := client.Members(ctx, group)
-	if err != nil {
+	if err := will.print(out); err != nil {
 		return err
 	}
-	if members > 0 {
-		return fmt.Errorf("%d aggregators are at work in group %s: stop ingest, let them drain the log, stop them, and try again", members, group)
+	if err := will.refusal(); err != nil {
+		if !o.DryRun {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "to do: %v\n", err)
+		return err
 	}
-	return nil
+	if o.DryRun {
+		_, err = fmt.Fprintln(out, "to do: nothing; without --dry-run the new log is registered")
+		return err
+	}
+	return p.succeed(ctx, out, client, l, will)
 }
 
-// succession finds where a log ends and the next one begins.
-type succession struct {
-	client *bus.Client
-	ledger *clickhouse.Ledger
-	old    ledger.Log
+// succeed registers the new log. Each step may be done again when one after it fails.
+func (p *Process) succeed(ctx context.Context, out io.Writer, client *bus.Client, l *clickhouse.Ledger, will *testament) error {
+	replay := p.replayOf(client, l, will.old)
+	for i := range will.estates {
+		if e := &will.estates[i]; e.more > 0 {
+			if err := p.settleRest(ctx, l, &replay, e); err != nil {
+				return fmt.Errorf("partition %d: %w", e.number, err)
+			}
+		}
+	}
+	if will.partitions > will.topic {
+		if err := client.AddPartitions(ctx, will.old.Topic, will.partitions); err != nil {
+			return err
+		}
+	}
+	next := will.log(time.Now().UTC().Truncate(time.Millisecond))
+	p.Log.Info("registering a new log", "log", next.Number, "topic", next.Topic, "partitions", next.Partitions, "starts", next.Starts, "lost", len(next.Lost))
+	if err := l.RegisterLog(ctx, next); err != nil {
+		return err
+	}
+	for _, lost := range next.Lost {
+		if _, err := fmt.Fprintf(out, "given up, and on record: %v\n", lost); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(out, "log %d is registered with %d partitions; set kafka.partitions to that and start everything again\n", next.Number, next.Partitions)
+	return err
 }
 
-// errRecreated says that a partition does not hold what the old log counted.
-var errRecreated = errors.New("the topic was created anew: it does not hold the records that were counted")
-
-// starts returns the offset in each partition at which the new log begins: nil, for 0 everywhere, in a topic that was
-// created anew; else the end of the old log. Old partitions must be drained: under a new partitioning, what is left in
-// them would be misrouted.
-func (s *succession) starts(ctx context.Context, partitions int, recreated bool) ([]int64, error) {
-	starts := make([]int64, partitions)
-	var gone []int32
-	for number := range min(s.old.Partitions, int32(partitions)) {
-		counted, err := s.counted(ctx, number)
-		switch {
-		case errors.Is(err, errRecreated):
-			gone = append(gone, number)
-		case err != nil:
-			return nil, fmt.Errorf("partition %d: %w", number, err)
-		default:
-			starts[number] = counted
+// settleRest writes the totals of rows that no checkpoint covers: they were written when the log was lost, count, and
+// no aggregator will decide their records again.
+func (p *Process) settleRest(ctx context.Context, l *clickhouse.Ledger, r replayer, e *estate) error {
+	const most = 10_000
+	var rows ledger.Batch
+	write := func() error {
+		if len(rows.Totals) == 0 {
+			return nil
 		}
+		ctx, cancel := context.WithTimeout(ctx, p.Settings.ClickHouse.InsertTimeout)
+		defer cancel()
+		defer func() { rows.Totals = rows.Totals[:0] }()
+		return l.Write(ctx, &rows)
 	}
-	anew := len(gone) > 0 || partitions < int(s.old.Partitions)
-	switch {
-	case anew && !recreated:
-		return nil, fmt.Errorf("%w (log %d of topic %s, %d partitions then, %d now, partitions %v); whatever was not counted of it is lost. Confirm with --recreated",
-			errRecreated, s.old.Number, s.old.Topic, s.old.Partitions, partitions, gone)
-	case recreated:
-		if i := slices.IndexFunc(starts, func(at int64) bool { return at > 0 }); i >= 0 {
-			return nil, fmt.Errorf("--recreated is given, but partition %d still holds the record before offset %d that log %d counted", i, starts[i], s.old.Number)
+	err := r.Uncounted(ctx, e.number, e.counted, func(t *ledger.Total) error {
+		if rows.Totals = append(rows.Totals, *t); len(rows.Totals) < most {
+			return nil
 		}
-		return nil, nil
-	}
-	return starts, nil
+		return write()
+	})
+	return errors.Join(err, write())
 }
 
-// counted returns the offset up to which the old log was counted in a partition, which must be its end.
-func (s *succession) counted(ctx context.Context, number int32) (int64, error) {
-	c, have, err := s.ledger.Checkpoint(ctx, s.old.Number, number)
-	if err != nil {
-		return 0, err
-	}
-	if !have {
-		c.Next = s.old.Start(number)
-	}
-	first, end, err := s.client.Offsets(ctx, s.old.Topic, int(number))
-	if err != nil {
-		return 0, err
-	}
-	if c.Next > end {
-		return 0, errRecreated
-	}
-	if have && c.Next-1 >= first {
-		rec, err := s.client.ReadRecord(ctx, s.old.Topic, int(number), c.Next-1)
-		if err != nil {
-			return 0, err
-		}
-		if ledger.RecordHash(rec.Key, rec.Value) != c.RecordHash {
-			return 0, errRecreated
-		}
-	}
-	if c.Next < end {
-		return 0, fmt.Errorf("log %d is not drained: it is counted up to offset %d of %d; stop ingest, run the aggregators until nothing is left, stop them, and try again",
-			s.old.Number, c.Next, end)
-	}
-	return c.Next, nil
+// replayer is what settleRest asks of a replay.
+type replayer interface {
+	Uncounted(ctx context.Context, number int32, from int64, show func(*ledger.Total) error) error
 }

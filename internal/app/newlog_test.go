@@ -62,7 +62,15 @@ func (s *site) do(what func(context.Context, *Process) error, partitions string)
 }
 
 func (s *site) newLog(o NewLogOptions) error {
-	return s.do(func(ctx context.Context, p *Process) error { return NewLog(ctx, p, o) }, "3")
+	_, err := s.migrateNewLog(o)
+	return err
+}
+
+// migrateNewLog is newLog with what it prints.
+func (s *site) migrateNewLog(o NewLogOptions) (string, error) {
+	var out bytes.Buffer
+	err := s.do(func(ctx context.Context, p *Process) error { return NewLog(ctx, p, &out, o) }, "3")
+	return out.String(), err
 }
 
 // write puts usages of accounts 0 to n-1 into the log, one each, under ids that name the round, and a revert of the

@@ -14,7 +14,7 @@ import (
 // ReplayOptions say what a replay writes.
 type ReplayOptions struct {
 	From      int64 // rows of records below this offset are not written; the log is decided from its begin all the same
-	Partition int32 // negative: all
+	Partition int32 // -1: all
 	Progress  func(partition int32, done, total int64)
 }
 
@@ -24,6 +24,12 @@ type ReplayOptions struct {
 //
 // It refuses a log that is not the one that the checkpoint counted, or that misses records which the ledger lacks.
 func Replay(ctx context.Context, p *Process, out io.Writer, o ReplayOptions) error {
+	if o.From < 0 {
+		return fmt.Errorf("--from %d: offsets begin at 0", o.From)
+	}
+	if o.Partition < -1 {
+		return fmt.Errorf("--partition %d: partitions begin at 0; leave it out for all", o.Partition)
+	}
 	client, err := p.kafka()
 	if err != nil {
 		return err

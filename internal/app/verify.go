@@ -30,6 +30,10 @@ func Verify(ctx context.Context, p *Process, out io.Writer, progress func(partit
 	if err != nil {
 		return false, err
 	}
+	lost, err := l.Losses(ctx)
+	if err != nil {
+		return false, err
+	}
 	started := time.Now()
 	report, err := verify.Run(ctx, verify.Options{Replay: replay, Ledger: l, Progress: progress, Slog: p.Log})
 	if err != nil && report.Found == 0 {
@@ -38,7 +42,7 @@ func Verify(ctx context.Context, p *Process, out io.Writer, progress func(partit
 	if err != nil { // what was found is worth knowing, whatever ended it
 		err = fmt.Errorf("the verification ended early, after what is listed above: %w", err)
 	}
-	return report.Found == 0, errors.Join(printReport(out, replay.Log.Number, report, time.Since(started)), err)
+	return report.Found == 0, errors.Join(printReport(out, replay.Log.Number, lost, report, time.Since(started)), err)
 }
 
 // replay returns how the registered log is decided again.
@@ -47,11 +51,16 @@ func (p *Process) replay(ctx context.Context, client *bus.Client, l *clickhouse.
 	if err != nil {
 		return aggregator.Replay{}, err
 	}
+	return p.replayOf(client, l, current), nil
+}
+
+// replayOf returns how a log is decided again.
+func (p *Process) replayOf(client *bus.Client, l *clickhouse.Ledger, log ledger.Log) aggregator.Replay {
 	return aggregator.Replay{
-		Log: current, Partitioner: bus.PartitionFor, Restorer: l, CacheBytes: p.Settings.Aggregator.StateCacheBytes,
-		Source: &aggregator.KafkaSource{Client: client, Topic: current.Topic, FetchBytes: int(p.Settings.Aggregator.FetchBytesMax), MaxWait: time.Second},
+		Log: log, Partitioner: bus.PartitionFor, Restorer: l, CacheBytes: p.Settings.Aggregator.StateCacheBytes,
+		Source: &aggregator.KafkaSource{Client: client, Topic: log.Topic, FetchBytes: int(p.Settings.Aggregator.FetchBytesMax), MaxWait: time.Second},
 		Slog:   p.Log.With("component", "replay"),
-	}, nil
+	}
 }
 
 // registered returns the registered log. Unlike currentLog it is for a process that does not stay: it does not wait for
@@ -71,7 +80,7 @@ func (p *Process) registered(ctx context.Context, client *bus.Client, l *clickho
 	return current, p.fits(current, int32(n))
 }
 
-func printReport(out io.Writer, log uint32, r *verify.Report, took time.Duration) error {
+func printReport(out io.Writer, log uint32, lost []ledger.Loss, r *verify.Report, took time.Duration) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "partition\tfrom offset\tcheckpoint\tlog end\treplayed\tentries\trefusals\ttotals\t")
 	var replayed, entries, refusals, totals int64
@@ -86,9 +95,12 @@ func printReport(out io.Writer, log uint32, r *verify.Report, took time.Duration
 	if log > 1 {
 		fmt.Fprintf(out, "log %d: what the logs before it left was taken from the ledger\n", log)
 	}
+	for _, l := range lost {
+		fmt.Fprintf(out, "%v; accepted on %s\n", l, l.AcceptedAt.Format(time.RFC3339))
+	}
 	for _, p := range r.Partitions {
 		if p.From > p.Start {
-			fmt.Fprintf(out, "partition %d: the log begins at offset %d; what stood before it was taken from the ledger and checked for consistency only\n", p.Number, p.From)
+			fmt.Fprintf(out, "partition %d: the log begins at offset %d; what stood before it was taken from the ledger and checked for consistency only\n", p.Number, p.First)
 		}
 	}
 	if r.Found > 0 {

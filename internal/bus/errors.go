@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 
 	"github.com/segmentio/kafka-go"
@@ -63,9 +64,10 @@ type GapError struct {
 	Want, Got int64
 }
 
-// Error names the place and the likely causes.
+// Error names the place, the likely causes, and the remedy.
 func (e *GapError) Error() string {
-	return fmt.Sprintf("%s/%d has a gap: offset %d was wanted, the next is %d; the topic must be neither compacted nor written in transactions", e.Topic, e.Partition, e.Want, e.Got)
+	return fmt.Sprintf("%s/%d has a gap: offset %d was wanted, the next is %d; the topic must be neither compacted nor written in transactions", e.Topic, e.Partition, e.Want, e.Got) +
+		goOn(e.Topic, e.Partition, strconv.FormatInt(e.Got-e.Want, 10))
 }
 
 // OutOfRangeError says that a log does not reach the wanted offset: it begins later (records expired or were deleted)
@@ -77,9 +79,24 @@ type OutOfRangeError struct {
 	First, Next int64 // the log holds [First, Next)
 }
 
-// Error names the offset and the range.
+// Error names the offset, the range, and the remedy.
 func (e *OutOfRangeError) Error() string {
-	return fmt.Sprintf("%s/%d has no offset %d: it holds offsets %d to before %d", e.Topic, e.Partition, e.Want, e.First, e.Next)
+	lost := "unknown"
+	if e.Want < e.First {
+		lost = strconv.FormatInt(e.First-e.Want, 10)
+	}
+	return fmt.Sprintf("%s/%d has no offset %d: it holds offsets %d to before %d", e.Topic, e.Partition, e.Want, e.First, e.Next) +
+		goOn(e.Topic, e.Partition, lost)
+}
+
+// goOn is the remedy for records of the log that are gone. Other topics are nobody's accounts: their readers know what to
+// do without them.
+func goOn(topic string, partition int, lost string) string {
+	if topic != TopicEvents {
+		return ""
+	}
+	return fmt.Sprintf("; if they are missing for good, stop ingest and the aggregators, then `reckoner migrate --new-log --accept-loss %d:%s` "+
+		"goes on without them (with --dry-run it only shows what is lost)", partition, lost)
 }
 
 // TopicMismatchError says that topics exist and are not what they must be.
