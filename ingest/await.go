@@ -38,6 +38,7 @@ type Outcomes struct {
 	max     int
 	metrics *metrics
 	slots   map[uint64]slot
+	garbage uint64 // records that are no outcome
 }
 
 // slot is one awaited event.
@@ -75,6 +76,7 @@ func (o *Outcomes) observe(m *metrics, waitersMax int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.metrics, o.max = m, waitersMax
+	m.passed(o.garbage) // what was read before there was anyone to count it
 }
 
 // Run follows the topic until ctx ends, and returns then its error. Any other error ends the process: requests would wait
@@ -84,7 +86,7 @@ func (o *Outcomes) Run(ctx context.Context) error {
 		Record: func(r bus.Record) error {
 			v, err := wire.DecodeVerdict(r.Value)
 			if err != nil {
-				o.logger.Warn("a record of "+bus.TopicOutcomes+" is not an outcome", "partition", r.Partition, "offset", r.Offset, "error", err)
+				o.passed(&r, err)
 				return nil
 			}
 			o.deliver(v)
@@ -95,6 +97,20 @@ func (o *Outcomes) Run(ctx context.Context) error {
 				"partition", partition, "from", from, "to", to)
 		},
 	})
+}
+
+// passed notes a record that is no outcome. Who can write such things can write many of them: the first is told, the others
+// are counted.
+func (o *Outcomes) passed(r *bus.Record, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.garbage++; o.garbage == 1 {
+		o.logger.Warn("a record of "+bus.TopicOutcomes+" is not an outcome; look for what else writes there. More of them are only counted, in "+garbageMetric,
+			"partition", r.Partition, "offset", r.Offset, "error", err)
+	}
+	if o.metrics != nil {
+		o.metrics.passed(1)
+	}
 }
 
 // await stamps a reply address into every event and begins to listen. It is called before the events are published; the

@@ -1,9 +1,11 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -159,13 +161,35 @@ func TestAddressesOfTwoStartsDiffer(t *testing.T) {
 	}
 }
 
-// TestRecordsThatAreNoOutcomes do not end the following.
+// TestRecordsThatAreNoOutcomes do not end the following, and do not fill the log: one is told, all are counted, those too
+// that are read before there is a server.
 func TestRecordsThatAreNoOutcomes(t *testing.T) {
+	const garbage = 50
+	feed, told := &outcomeFeed{records: make(chan bus.Record)}, &bytes.Buffer{}
+	early, err := OpenOutcomes(t.Context(), feed, slog.New(slog.NewTextHandler(told, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- early.Run(ctx) }()
+	for range garbage {
+		feed.records <- bus.Record{Value: []byte("hello")}
+	}
+	cancel()
+	<-ended
+	if text := told.String(); strings.Count(text, "level=WARN") != 1 || !strings.Contains(text, garbageMetric) {
+		t.Errorf("told: %s", text)
+	}
 	w := newWorld(t)
+	early.observe(w.server.metrics, 1)
 	w.feed.records <- bus.Record{Value: []byte("hello")}
 	w.feed.put(t, reckoner.Verdict{ReplyTo: w.outcomes.prefix + "x", Kind: reckoner.Usage, ID: "i", Outcome: reckoner.Applied, First: reckoner.Applied})
 	w.decide = decided(reckoner.Reverted, 0, -1)
 	if a := w.post(revertPath, ""); a.status != 200 {
 		t.Errorf("%d %s", a.status, a.body)
+	}
+	if got := w.metrics(garbageMetric); !strings.Contains(got, fmt.Sprint(garbage+1)) {
+		t.Errorf("counted: %s", got)
 	}
 }

@@ -14,9 +14,13 @@ type metrics struct {
 	produce  *prometheus.HistogramVec
 	waiters  prometheus.Gauge
 	unheard  prometheus.Counter
+	garbage  prometheus.Counter
 	inflight prometheus.Gauge
 	panics   prometheus.Counter
 }
+
+// garbageMetric is named in the log, too.
+const garbageMetric = "reckoner_ingest_unreadable_outcomes_total"
 
 func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
@@ -40,6 +44,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		unheard: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "reckoner_ingest_outcome_timeouts_total", Help: "Requests answered 202, because the outcome did not come in time.",
 		}),
+		garbage: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: garbageMetric, Help: "Records of usage.outcomes that are no outcome. Another program writes there.",
+		}),
 		inflight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "reckoner_ingest_inflight_bytes", Help: "Bytes of request bodies held in memory.",
 		}),
@@ -47,9 +54,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "reckoner_ingest_panics_total", Help: "Requests that ran into a defect of the program. It must stay 0.",
 		}),
 	}
-	reg.MustRegister(m.requests, m.duration, m.events, m.produce, m.waiters, m.unheard, m.inflight, m.panics)
+	reg.MustRegister(m.requests, m.duration, m.events, m.produce, m.waiters, m.unheard, m.garbage, m.inflight, m.panics)
 	return m
 }
+
+// passed counts records that were no outcomes.
+func (m *metrics) passed(n uint64) { m.garbage.Add(float64(n)) }
 
 // answered counts a request. A request without a route has the route "none", so that callers cannot make labels.
 func (m *metrics) answered(c *call) {
