@@ -106,6 +106,7 @@ func New(o Options) (*Aggregator, error) {
 			vacancies: newVacancies(o.RestoreDelay, o.Slog),
 		},
 	}
+	a.starter.progress = a.status.restoring
 	a.onDisk = a.starter.find()
 	if err := guard.Err(); err != nil {
 		cache.Unref()

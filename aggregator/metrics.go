@@ -18,6 +18,7 @@ type metrics struct {
 	offset     *prometheus.GaugeVec
 	lag        *prometheus.GaugeVec
 	assigned   prometheus.Gauge
+	member     prometheus.Gauge
 	stopped    prometheus.Gauge
 	retries    *prometheus.CounterVec
 	restored   *prometheus.CounterVec
@@ -49,6 +50,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		assigned: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "reckoner_aggregator_assigned_partitions", Help: "Partitions that this process works on.",
 		}),
+		member: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "reckoner_aggregator_member", Help: "1 while the process is a member of its group, be it without partitions; 0 while it waits to be one.",
+		}),
 		stopped: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "reckoner_aggregator_stopped_partitions", Help: "Partitions that stand still until a person acts; the log and /readyz say why.",
 		}),
@@ -72,7 +76,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for _, o := range reckoner.Outcomes() {
 		m.events.WithLabelValues(o.String())
 	}
-	reg.MustRegister(m.events, m.batch, m.flush, m.offset, m.lag, m.assigned, m.stopped, m.retries, m.restored, m.unrestored, m.unanswered, m.unreported)
+	reg.MustRegister(m.events, m.batch, m.flush, m.offset, m.lag, m.assigned, m.member, m.stopped, m.retries, m.restored, m.unrestored, m.unanswered, m.unreported)
 	return m
 }
 
@@ -132,4 +136,5 @@ func (m *metrics) released() {
 	m.offset.Reset()
 	m.lag.Reset()
 	m.assigned.Set(0)
+	m.member.Set(0)
 }

@@ -207,6 +207,9 @@ func (r *restoration) shown() {
 		}
 		r.metrics.restoring(r.want.Partition, r.held, left)
 	}
+	if r.progress != nil && r.held > 0 {
+		r.progress(r.want.Partition)
+	}
 	r.held = 0
 }
 

@@ -62,7 +62,7 @@ func (p *Process) aggregate(ctx context.Context, client *bus.Client, l *clickhou
 	if err != nil {
 		return err
 	}
-	group.Options.Held = a.Held
+	group.Options.Held, group.Options.OnError = a.Held, a.NotJoined
 	p.Close("states", a.Close)
 	p.Go("aggregator", a.Run)
 	p.audit(current, a, l)
@@ -76,26 +76,45 @@ func (p *Process) aggregate(ctx context.Context, client *bus.Client, l *clickhou
 // batchOverhead is what Kafka's batch around a lone record takes, generously: 61 bytes of header.
 const batchOverhead = 128
 
+// working is what is known of an aggregator's progress.
+type working interface {
+	Status() (partitions []aggregator.PartitionStatus, assigned bool)
+	Outside() *aggregator.Outside
+}
+
 // assigned is readiness: the group gave this process its share, even if that is nothing, and nothing stands still.
-func assigned(a *aggregator.Aggregator) error {
-	partitions, ok := a.Status()
-	if !ok {
-		return errors.New("not a member of the group yet")
+func assigned(a working) error {
+	if o := a.Outside(); o != nil {
+		if o.Err == nil {
+			return errors.New("not a member of the group yet")
+		}
+		return fmt.Errorf("not a member of the group yet: %w", o.Err)
 	}
+	partitions, _ := a.Status()
 	var errs []error
 	for _, s := range partitions {
 		switch {
 		case s.Err != nil:
 			errs = append(errs, fmt.Errorf("partition %d: %w", s.Partition, s.Err))
-		case s.Next < 0:
+		case !s.Open:
 			errs = append(errs, fmt.Errorf("partition %d: its state is being opened", s.Partition))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// progressing is health: a partition with lag whose position does not move is stuck, however busy the process looks.
-func progressing(a *aggregator.Aggregator, stall time.Duration, now time.Time) error {
+// progressing is health: a partition with lag whose position does not move is stuck, however busy the process looks, and
+// so is a process that the group does not take.
+//
+// Kafka that is away counts, too: seen from here it cannot be told from what only this process cannot reach any more.
+// A restart is cheap, since the state stays, and happens once: at its start a process that waits for Kafka is healthy.
+func progressing(a working, stall time.Duration, now time.Time) error {
+	if o := a.Outside(); o != nil {
+		if away := now.Sub(o.Since); away > stall {
+			return fmt.Errorf("not a member of the group for %s: %w", away.Round(time.Second), orUnknown(o.Err))
+		}
+		return nil
+	}
 	partitions, _ := a.Status()
 	var errs []error
 	for _, s := range partitions {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -28,11 +29,13 @@ type GroupOptions struct {
 	Heartbeat time.Duration
 	// RebalanceTimeout is how long the group waits for a member to end its work when partitions move (default 20 s).
 	RebalanceTimeout time.Duration
-	// JoinBackoff is the wait after a failed attempt to join (default 500 ms).
+	// JoinBackoff is the wait after the first failed attempt to join (default 500 ms). It grows from one to the next, to
+	// 2 s when the failure may pass by itself, else to 10 s.
 	JoinBackoff time.Duration
 	// LeaveTimeout bounds the goodbye when Run ends (default 5 s).
 	LeaveTimeout time.Duration
-	// OnError is told of every failure that Run goes on after.
+	// OnError is told of every failure that Run goes on after. All of them keep this process out of the group: the next
+	// generation ends them.
 	OnError func(error)
 }
 
@@ -103,7 +106,9 @@ func (g *Generation) Commit(ctx context.Context, offsets map[int]int64) error {
 // that the others take over at once.
 func (c *Client) RunGroup(ctx context.Context, o GroupOptions, work func(context.Context, *Generation) error) error {
 	o.defaults()
-	m := &member{client: c, opt: o, work: work, conns: newConnSet(c.opt.Brokers), closed: make(chan struct{})}
+	m := &member{
+		client: c, opt: o, work: work, conns: newConnSet(c.opt.Brokers), closed: make(chan struct{}), joining: newJoining(o.Group, o.JoinBackoff),
+	}
 	if err := m.awaitTopic(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -131,6 +136,8 @@ type member struct {
 	group  *kafka.ConsumerGroup
 	close  func() // begins to close the group
 	closed chan struct{}
+
+	joining *joining
 }
 
 func (m *member) config() kafka.ConsumerGroupConfig {
@@ -142,7 +149,8 @@ func (m *member) config() kafka.ConsumerGroupConfig {
 		SessionTimeout: o.SessionTimeout, HeartbeatInterval: o.Heartbeat, RebalanceTimeout: o.RebalanceTimeout,
 		JoinGroupBackoff: o.JoinBackoff, StartOffset: kafka.FirstOffset, Timeout: c.IOTimeout,
 		ErrorLogger: kafka.LoggerFunc(func(format string, args ...any) {
-			m.client.log.Warn("consumer group: "+fmt.Sprintf(format, args...), "group", o.Group)
+			// Next returns the same, and what it returns is told.
+			m.client.log.Debug("consumer group: "+fmt.Sprintf(format, args...), "group", o.Group)
 		}),
 	}
 }
@@ -161,8 +169,14 @@ func (m *member) awaitTopic(ctx context.Context) error {
 	}
 }
 
+// failed tells of a failure: to operators once, as long as it stays the same.
 func (m *member) failed(err error) {
-	m.client.log.Warn("consumer group waits", "group", m.opt.Group, "topic", m.opt.Topic, "error", err)
+	err, news := m.joining.failure(err)
+	level := slog.LevelDebug
+	if news {
+		level = slog.LevelWarn
+	}
+	m.client.log.Log(context.Background(), level, "consumer group waits, and tries again", "group", m.opt.Group, "topic", m.opt.Topic, "error", err)
 	m.opt.OnError(err)
 }
 
@@ -176,6 +190,10 @@ func (m *member) run(ctx context.Context) error {
 			return nil
 		case err != nil:
 			m.failed(fmt.Errorf("join group %s: %w", m.opt.Group, err))
+			// Until it is asked for the next one, the client makes one more attempt at most.
+			if sleep(ctx, m.joining.pause(err)) != nil {
+				return nil
+			}
 			continue
 		}
 		if err := m.generation(ctx, gen); err != nil {
@@ -194,7 +212,8 @@ func (m *member) generation(runs context.Context, gen *kafka.Generation) error {
 	for _, a := range gen.Assignments[m.opt.Topic] {
 		g.Assigned[a.ID] = max(a.Offset, NoOffset) // the client writes FirstOffset, -2, for none
 	}
-	m.client.log.Info("consumer group generation", "group", m.opt.Group, "generation", g.ID, "partitions", g.Partitions())
+	m.client.log.Info("consumer group generation",
+		"group", m.opt.Group, "generation", g.ID, "partitions", g.Partitions(), "failed_attempts", m.joining.joined())
 	result := make(chan error, 1)
 	gen.Start(func(over context.Context) {
 		ctx, cancel := context.WithCancelCause(context.WithoutCancel(runs))

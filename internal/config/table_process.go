@@ -40,6 +40,6 @@ func lifeKeys() []key {
 			"How long a stop may take. Below the 30 s after which Kubernetes kills; what is not done by then is done again by the next owner."),
 		row("health.stall_after", "2m", "", func(s *Settings) *time.Duration { return &s.Health.StallAfter },
 			duration(time.Second, day),
-			"How long a partition may stand still while there is work before the process is unhealthy. Longer than a restore or a rebalance usually takes, else those would be shot."),
+			"How long a partition may stand still while there is work, or an aggregator may wait to be taken into its group, before the process is unhealthy, whatever the cause: that Kafka or ClickHouse is away, too. Longer than a rebalance or a short outage takes, else those would be shot; a restore is no standstill."),
 	}
 }
