@@ -46,7 +46,10 @@ func NewDiff(current, document *Catalog, o DiffOptions) (*Diff, error) {
 		return nil, err
 	}
 	w := &way{Diff: d, tables: current.fork(), document: document}
-	return d, w.find()
+	if err := w.find(); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // Empty reports whether the catalog says already what the document does.

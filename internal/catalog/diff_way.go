@@ -11,6 +11,7 @@ type way struct {
 	tables            // the catalog after the steps so far
 	document *Catalog // where it leads
 	detours  map[Ref]bool
+	reasons  map[Ref][]error // why installations had to go: what stands in the way if they cannot come back
 }
 
 // stepMade marks a row that a step made; the rest of its version is the step's number.
@@ -157,6 +158,10 @@ func (w *way) reinstall(pending []edit, waiting map[Ref]bool) []edit {
 				continue
 			}
 			gone++
+			if w.reasons == nil {
+				w.reasons = map[Ref][]error{}
+			}
+			w.reasons[f.By] = append(w.reasons[f.By], w.problem(e.ref(), f))
 			w.step(f.By, nil)
 			if !waiting[f.By] {
 				left = append(left, edit{nil, in.entity})
@@ -173,18 +178,24 @@ func (w *way) reinstall(pending []edit, waiting map[Ref]bool) []edit {
 func (w *way) blocked(pending []edit) error {
 	var all []error
 	for _, e := range pending {
-		ref := e.ref()
-		line := 0
-		if r := w.document.row(ref.Kind, ref.Key); r != nil {
-			line = int(r.made)
+		if reasons := w.reasons[e.ref()]; reasons != nil {
+			all = append(all, reasons...)
+			continue
 		}
-		for _, f := range w.objections(ref, e.after) {
-			path := ref.String()
-			if f.Path != "" {
-				path += ": " + f.Path
-			}
-			all = append(all, &Problem{File: w.document.source, Line: line, Path: path, Message: f.Message})
+		for _, f := range w.objections(e.ref(), e.after) {
+			all = append(all, w.problem(e.ref(), f))
 		}
 	}
 	return errors.Join(all...)
+}
+
+func (w *way) problem(ref Ref, f Fault) error {
+	p := &Problem{File: w.document.source, Path: ref.String(), Message: f.Message}
+	if r := w.document.row(ref.Kind, ref.Key); r != nil {
+		p.Line = int(r.made)
+	}
+	if f.Path != "" {
+		p.Path += ": " + f.Path
+	}
+	return p
 }
