@@ -172,8 +172,7 @@ func refused(kind catalog.Kind, faults []catalog.Fault) error {
 	var fields fieldsError
 	var conflicts []string
 	for _, f := range faults {
-		switch f.Result {
-		case catalog.InUse, catalog.NameTaken:
+		if f.Result == catalog.InUse || f.Result == catalog.NameTaken {
 			conflicts = append(conflicts, f.Message)
 		}
 		field := f.Path
