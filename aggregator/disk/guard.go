@@ -22,7 +22,7 @@ type FullError struct {
 
 // Error names the directory and what to do.
 func (e *FullError) Error() string {
-	return fmt.Sprintf("the disk of %s is full (no space left on device): free room on it, or %s, then start again; nothing is lost, the work goes on where it was", e.Dir, e.Advice)
+	return fmt.Sprintf("the disk of %s is full (no space left on device): free room on it, or %s, and start again; nothing is lost", e.Dir, e.Advice)
 }
 
 // Unwrap returns syscall.ENOSPC.

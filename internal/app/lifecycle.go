@@ -48,9 +48,11 @@ func (l *Lifecycle) Go(name string, run func(ctx context.Context) error) {
 	var err error
 	go func() {
 		defer close(done)
-		err = run(ctx)
-		if ctx.Err() == nil {
-			l.fail(fmt.Errorf("%s ended: %w", name, orEnded(err)))
+		if err = run(ctx); ctx.Err() == nil {
+			early := fmt.Errorf("%s ended: %w", name, orEnded(err))
+			if l.fail(early); errors.Is(context.Cause(l.ctx), early) {
+				err = nil // Wait tells it
+			}
 		}
 	}()
 	l.OnStop(name, func(limit context.Context) error {

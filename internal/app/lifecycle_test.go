@@ -65,7 +65,26 @@ func TestSomethingThatMustRunEndsTheWait(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "worker ended") || result != nil && !errors.Is(err, bad) {
 				t.Errorf("error %v", err)
 			}
+			if err := l.Stop(time.Second); err != nil {
+				t.Errorf("what was told is told again: %v", err)
+			}
 		})
+	}
+}
+
+// TestTheSecondThatEndsIsToldAtTheStop, for Wait tells of the first only.
+func TestTheSecondThatEndsIsToldAtTheStop(t *testing.T) {
+	first, second := errors.New("first"), errors.New("second")
+	l := NewLifecycle(quiet)
+	l.Go("one", func(context.Context) error { return first })
+	if err := l.Wait(t.Context()); !errors.Is(err, first) {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	l.Go("two", func(context.Context) error { defer close(ended); return second })
+	<-ended
+	if err := l.Stop(time.Second); !errors.Is(err, second) || errors.Is(err, first) {
+		t.Errorf("error %v", err)
 	}
 }
 

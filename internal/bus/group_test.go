@@ -76,6 +76,21 @@ func TestGroupJoinAndLeave(t *testing.T) {
 	}
 }
 
+// TestGroupOfMoreThanPartitions: who gets nothing is a member all the same, and gets its share when there is one.
+func TestGroupOfMoreThanPartitions(t *testing.T) {
+	c, _ := start(t, 1)
+	a := join(t, c, nil)
+	eventually(t, "the first has all", bustest.Shares(1, []int{1}, a))
+	b := join(t, c, nil)
+	eventually(t, "the second has nothing, in a generation", func() bool {
+		return b.Generation() != nil && len(b.Partitions())+len(a.Partitions()) == 1
+	})
+	if err := a.End(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the second has all", bustest.Shares(1, []int{1}, b))
+}
+
 // TestGroupIsSticky restarts a member: it gets back what it has states of, and the other keeps its own.
 func TestGroupIsSticky(t *testing.T) {
 	c, _ := start(t, 8)
