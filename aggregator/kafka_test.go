@@ -58,7 +58,7 @@ func (o *overKafka) produce(n int) {
 // start runs an aggregator with its states in dir, and returns what stops it.
 func (o *overKafka) start(dir string) (stop func()) {
 	o.t.Helper()
-	group := &KafkaGroup{Client: o.client, Options: bus.GroupOptions{
+	group := &KafkaGroup{Client: o.client, Partitions: testPartitions, Options: bus.GroupOptions{
 		Group: "aggregate", Topic: bus.TopicEvents, Heartbeat: 50 * time.Millisecond, JoinBackoff: 50 * time.Millisecond,
 	}}
 	a, err := New(Options{

@@ -34,7 +34,7 @@ func newMigrate() *cobra.Command {
 	f.BoolVar(&m.log.DryRun, "dry-run", false, "with --new-log: show what would be done and lost, and change nothing")
 	f.IntVar(&m.log.Partitions, "partitions", 0, "with --new-log: add partitions to usage.events, up to this many; or as many as the log has, to leave those out that were added")
 	f.BoolVar(&m.log.Recreated, "recreated", false, "with --new-log: confirm that the whole topic was created anew, and no longer holds what was counted")
-	f.StringVar(&m.log.AcceptLoss, "accept-loss", "", "with --new-log: give up so many records of a `PARTITION:RECORDS` at most, or 'unknown' where nobody can tell; separated by commas")
+	f.StringVar(&m.log.AcceptLoss, "accept-loss", "", "with --new-log: give up lost records, as `PARTITION:RECORDS`: so many of a partition at most, or 'unknown' where nobody can tell; separated by commas")
 	m.out = c.OutOrStdout
 	return c
 }

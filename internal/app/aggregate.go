@@ -42,7 +42,7 @@ func (p *Process) aggregate(ctx context.Context, client *bus.Client, l *clickhou
 	s := p.Settings
 	producer := client.NewProducer(bus.ProducerOptions{DeliveryTimeout: s.Kafka.RequestTimeout, RecordBytes: bus.DeadLetterBytesMax - batchOverhead})
 	p.OnStop("aggregator's producer", producer.Close)
-	group := &aggregator.KafkaGroup{Client: client, Options: bus.GroupOptions{
+	group := &aggregator.KafkaGroup{Client: client, Partitions: current.Partitions, Options: bus.GroupOptions{
 		Group: s.Kafka.Group, Topic: current.Topic, SessionTimeout: s.Kafka.SessionTimeout, RebalanceTimeout: s.Kafka.RebalanceTimeout,
 	}}
 	a, err := aggregator.New(aggregator.Options{

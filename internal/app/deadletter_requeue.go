@@ -33,7 +33,7 @@ func RequeueDeadLetters(ctx context.Context, p *Process, out io.Writer, position
 		return false, err
 	}
 	// Under another partitioning than the registered one the key would lead elsewhere.
-	if q.log, err = p.registered(ctx, q.client, l); err != nil {
+	if q.log, err = p.registered(ctx, q.client, l, p.fits); err != nil {
 		return false, err
 	}
 	q.producer = q.client.NewProducer(bus.ProducerOptions{

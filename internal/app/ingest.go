@@ -37,7 +37,7 @@ func Ingest(ctx context.Context, p *Process) error {
 // ingest starts the HTTP tier. It takes requests only after everything that it needs is there, and when it stops it
 // finishes those in flight before anything that they need goes.
 func (p *Process) ingest(ctx context.Context, client *bus.Client, l *clickhouse.Ledger, d *document) error {
-	current, err := p.currentLog(ctx, client, l)
+	current, err := p.writableLog(ctx, client, l)
 	if err != nil {
 		return err
 	}

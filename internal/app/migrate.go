@@ -93,8 +93,28 @@ func (p *Process) fits(l ledger.Log, partitions int32) error {
 	return nil
 }
 
-// currentLog waits until topics and tables are there, and returns the registered log.
-func (p *Process) currentLog(ctx context.Context, client *bus.Client, l *clickhouse.Ledger) (current ledger.Log, err error) {
+// readable is fits for who only reads the log: partitions that were added to its topic are not the log's, and are left
+// alone. Without that nobody could drain it, which the next log waits for.
+func (p *Process) readable(l ledger.Log, partitions int32) error {
+	if partitions <= l.Partitions {
+		return p.fits(l, partitions)
+	}
+	p.Log.Warn("partitions were added to the topic: the log is read to its end without them; then register the next one with `reckoner migrate --new-log`",
+		"topic", l.Topic, "log", l.Number, "partitions", l.Partitions, "topic_partitions", partitions)
+	return nil
+}
+
+// currentLog waits until topics and tables are there, and returns the registered log, to be read.
+func (p *Process) currentLog(ctx context.Context, client *bus.Client, l *clickhouse.Ledger) (ledger.Log, error) {
+	return p.awaitLog(ctx, client, l, p.readable)
+}
+
+// writableLog is currentLog for who writes.
+func (p *Process) writableLog(ctx context.Context, client *bus.Client, l *clickhouse.Ledger) (ledger.Log, error) {
+	return p.awaitLog(ctx, client, l, p.fits)
+}
+
+func (p *Process) awaitLog(ctx context.Context, client *bus.Client, l *clickhouse.Ledger, fits func(ledger.Log, int32) error) (current ledger.Log, err error) {
 	err = p.await(ctx, "`reckoner migrate`, Kafka and ClickHouse", func(ctx context.Context) error {
 		if err := l.CheckSchema(ctx); err != nil {
 			return err
@@ -106,7 +126,7 @@ func (p *Process) currentLog(ctx context.Context, client *bus.Client, l *clickho
 		if err != nil {
 			return err
 		}
-		return p.fits(current, int32(n))
+		return fits(current, int32(n))
 	})
 	return current, err
 }

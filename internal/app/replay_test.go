@@ -72,6 +72,8 @@ func TestReplayRefusesWhatCouldNotBeRight(t *testing.T) {
 	}
 	refused(ReplayOptions{Partition: -1, From: 1 << 40}, "is above the ledger's checkpoint")
 	refused(ReplayOptions{Partition: 3}, "partition 3 does not exist")
+	refused(ReplayOptions{Partition: -7}, "--partition -7: partitions begin at 0")
+	refused(ReplayOptions{Partition: -1, From: -5}, "--from -5: offsets begin at 0")
 
 	s.exec("ALTER TABLE reckoner.checkpoints UPDATE record_hash = record_hash + 1 WHERE partition = 0")
 	refused(ReplayOptions{Partition: 0}, "the log holds another record before the checkpoint")

@@ -47,7 +47,7 @@ func Verify(ctx context.Context, p *Process, out io.Writer, progress func(partit
 
 // replay returns how the registered log is decided again.
 func (p *Process) replay(ctx context.Context, client *bus.Client, l *clickhouse.Ledger) (aggregator.Replay, error) {
-	current, err := p.registered(ctx, client, l)
+	current, err := p.registered(ctx, client, l, p.readable)
 	if err != nil {
 		return aggregator.Replay{}, err
 	}
@@ -65,7 +65,7 @@ func (p *Process) replayOf(client *bus.Client, l *clickhouse.Ledger, log ledger.
 
 // registered returns the registered log. Unlike currentLog it is for a process that does not stay: it does not wait for
 // what is missing.
-func (p *Process) registered(ctx context.Context, client *bus.Client, l *clickhouse.Ledger) (ledger.Log, error) {
+func (p *Process) registered(ctx context.Context, client *bus.Client, l *clickhouse.Ledger, fits func(ledger.Log, int32) error) (ledger.Log, error) {
 	if err := l.CheckSchema(ctx); err != nil {
 		return ledger.Log{}, err
 	}
@@ -77,7 +77,7 @@ func (p *Process) registered(ctx context.Context, client *bus.Client, l *clickho
 	if err != nil {
 		return ledger.Log{}, err
 	}
-	return current, p.fits(current, int32(n))
+	return current, fits(current, int32(n))
 }
 
 func printReport(out io.Writer, log uint32, lost []ledger.Loss, r *verify.Report, took time.Duration) error {

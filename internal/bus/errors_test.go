@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -74,6 +75,27 @@ func TestRefused(t *testing.T) {
 	} {
 		if Refused(err) {
 			t.Errorf("%v is refused", err)
+		}
+	}
+}
+
+// Missing records of the log have a remedy, and it is named; those of another topic are their reader's business.
+func TestMissingRecordsNameTheRemedy(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{&GapError{Topic: TopicEvents, Partition: 3, Want: 10, Got: 14}, "`reckoner migrate --new-log --accept-loss 3:4`"},
+		{&OutOfRangeError{Topic: TopicEvents, Partition: 2, Want: 100, First: 1100, Next: 5000}, "`reckoner migrate --new-log --accept-loss 2:1000`"},
+		{&OutOfRangeError{Topic: TopicEvents, Partition: 2, Want: 100, First: 0, Next: 50}, "`reckoner migrate --new-log --accept-loss 2:unknown`"},
+	} {
+		if !strings.Contains(tt.err.Error(), tt.want) {
+			t.Errorf("%q does not name %q", tt.err, tt.want)
+		}
+	}
+	for _, err := range []error{&GapError{Topic: TopicCatalog, Got: 1}, &OutOfRangeError{Topic: TopicDeadLetter, First: 1}} {
+		if strings.Contains(err.Error(), "--new-log") {
+			t.Errorf("%q names a remedy that is the log's", err)
 		}
 	}
 }
