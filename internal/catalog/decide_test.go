@@ -3,6 +3,7 @@ package catalog
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -317,5 +318,24 @@ func TestTooLargeAChange(t *testing.T) {
 	}
 	if _, err := NewDiff(NewMachine().Snapshot(), mustParse(t, "big.json", `{"plans":[`+string(appendEntity(nil, p, true))+`]}`), DiffOptions{}); err == nil || !strings.Contains(err.Error(), "big.json:1: plan/p: has ") {
 		t.Error(err)
+	}
+}
+
+// The page that describes the topic shows a record that is one, and every result.
+func TestTheDocumentedRecord(t *testing.T) {
+	page, err := os.ReadFile("../../docs/catalog.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, record, _ := strings.Cut(string(page), "\n{\"rules\"")
+	record, _, _ = strings.Cut("{\"rules\""+record, "\n")
+	ch, faults, err := decodeChange([]byte("plan/pro"), []byte(record))
+	if err != nil || faults != nil || ch.Expect != 41 || ch.Entity.(*Plan).Name != "Pro" {
+		t.Errorf("%s: %+v %v %v", record, ch, faults, err)
+	}
+	for _, r := range Results() {
+		if !strings.Contains(string(page), "| `"+r.String()+"` |") {
+			t.Errorf("the result %s is not described", r)
+		}
 	}
 }

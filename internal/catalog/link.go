@@ -52,7 +52,7 @@ func (t *tables) mentioned(kind Kind, key string) *row {
 func (t *tables) put(r *row) {
 	kind, key := r.entity.Kind(), r.entity.Key()
 	if old, there := t.rows[kind].Set(key, r); there {
-		t.unlink(old)
+		t.unlink(old, r)
 		t.history.Delete(old)
 	} else if t.deleted.Len() > 0 {
 		t.dig(Ref{kind, key})
@@ -64,7 +64,7 @@ func (t *tables) put(r *row) {
 // remove takes an entity's row out, and leaves a tombstone of the version made.
 func (t *tables) remove(ref Ref, made uint64, at int64) {
 	if old, there := t.rows[ref.Kind].Delete(ref.Key); there {
-		t.unlink(old)
+		t.unlink(old, nil)
 		t.history.Delete(old)
 	}
 	stone := &row{entity: &tombstone{ref.Kind, ref.Key}, made: made, at: at}
@@ -98,13 +98,14 @@ func (t *tables) link(r *row) {
 	}
 }
 
-func (t *tables) unlink(r *row) {
+// unlink takes a row out of the indexes. Where the next one, if any, will take its place, it is left to be replaced.
+func (t *tables) unlink(r, next *row) {
 	kind := r.entity.Kind()
 	if name := nameOf(r.entity); name != "" {
 		t.names[kind].Delete(name)
 	}
 	for _, o := range ordersOf[kind] {
-		if o.refers(r.entity) != "" {
+		if o.refers(r.entity) != "" && (next == nil || o.less(r, next) || o.less(next, r)) {
 			t.sets[o].Delete(r)
 		}
 	}
