@@ -166,10 +166,11 @@ func (a *Aggregator) exit(ctx context.Context, leave func()) {
 // guarded does the work of a generation. When the states cannot go on, it ends by itself at once; what hangs with them
 // all the same must not keep the process from its end, and is left behind.
 func (a *Aggregator) guarded(work func() error) error {
-	done := make(chan error, 1)
-	go func() { done <- work() }()
+	var err error
+	done := make(chan struct{})
+	go func() { defer close(done); err = work() }()
 	select {
-	case err := <-done:
+	case <-done:
 		return err
 	case <-a.disk.Halted():
 	}
