@@ -205,7 +205,8 @@ func TestInterruptedRestoreIsHeldAgainstWhatIs(t *testing.T) {
 		{"a row that was read was mended since", func(sc *scene, _ *starter) { sc.mend(0) }, true, 40, nil},
 		{"a row is missing", func(sc *scene, _ *starter) {
 			sc.mend(0)
-			maps.DeleteFunc(sc.ledger.refusals, func(k rowKey, _ ledger.Refusal) bool { return k.position.Offset == sc.someRefusal() })
+			gone := sc.someRefusal()
+			maps.DeleteFunc(sc.ledger.refusals, func(k rowKey, _ ledger.Refusal) bool { return k.position.Offset == gone })
 		}, true, 0, ErrLedgerMismatch},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
