@@ -23,14 +23,6 @@ func ids(prefix string, n int) []string {
 	return all
 }
 
-func accountIDs() []string {
-	all := make([]string, 4)
-	for i := range all {
-		all[i] = fmt.Sprintf("9c1e0000-0000-4000-8000-%012d", i+1)
-	}
-	return all
-}
-
 var keysOf = [kinds][]string{
 	OrganizationKind: {"o1", "o2", "6f0d0000-0000-4000-8000-00000000000a"},
 	ProjectKind:      ids("p", 3),

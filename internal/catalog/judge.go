@@ -73,15 +73,14 @@ func (t *tables) find(to Kind, key string) (found bool, hint string) {
 	if t.row(to, key) != nil {
 		return true, ""
 	}
-	switch to {
-	case OrganizationKind:
-		if o := t.byName(to, reckoner.CanonicalID(key)); o != nil {
-			return false, fmt.Sprintf(": it is the name of %q", clip(o.entity.Key()))
-		}
-	case MeterKind:
+	if to == MeterKind {
 		_, found = builtin(key)
+		return found, ""
 	}
-	return found, ""
+	if o := t.byName(to, reckoner.CanonicalID(key)); o != nil {
+		return false, fmt.Sprintf(": it is the name of %q", clip(o.entity.Key()))
+	}
+	return false, ""
 }
 
 // references hands every reference of an entity to each, with its place in the entity.
@@ -179,7 +178,7 @@ func (t *tables) users(kind Kind, key string) []Fault {
 			inUse(a, " as default_subscription")
 		}
 		inUse(t.reporting(s), " as a resource's")
-	case ProjectKind, InstallationKind, CredentialKind:
+	case ProjectKind, InstallationKind, CredentialKind, kinds:
 		// Nothing refers to these.
 	}
 	return faults

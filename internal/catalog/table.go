@@ -87,12 +87,12 @@ func (o order) less(a, b *row) bool {
 	if n := cmp.Compare(o.refers(a.entity), o.refers(b.entity)); n != 0 {
 		return n < 0
 	}
-	switch o {
-	case accountsOf:
+	if o == accountsOf {
 		if n := compareAge(a.entity.(*Account), b.entity.(*Account)); n != 0 {
 			return n < 0
 		}
-	case subscriptionsBy:
+	}
+	if o == subscriptionsBy {
 		limited, other := a.entity.(*Subscription).Limit != nil, b.entity.(*Subscription).Limit != nil
 		if limited != other {
 			return limited

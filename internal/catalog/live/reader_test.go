@@ -109,7 +109,7 @@ func TestKafkaGoesAndComesBack(t *testing.T) {
 	if o, ok := p.Current().Organization(org1); !ok || o.Name != "before" {
 		t.Errorf("while it is away: %+v", o)
 	}
-	b = brokertest.Open(t, broker.Options{Dir: dir, Listen: b.Addr()})
+	brokertest.Open(t, broker.Options{Dir: dir, Listen: b.Addr()})
 	eventually(t, "it is followed again", func() bool { return p.metric("reckoner_catalog_stale") == 0 })
 	eventually(t, "changes are made again", func() bool {
 		_, v, _ := p.Current().Entity(catalog.OrganizationKind, org1)

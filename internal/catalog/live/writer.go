@@ -91,7 +91,7 @@ func (w *Writer) write(ctx context.Context, changes []catalog.Change) ([]catalog
 		case <-waiting.done:
 			return heard(waiting.stop(), errors.Join(failed, w.reader.Err()))
 		case <-ctx.Done():
-			return heard(waiting.stop(), errors.Join(failed, fmt.Errorf("no decision came within %v: %w", w.opts.Timeout, ctx.Err())))
+			return heard(waiting.stop(), errors.Join(failed, fmt.Errorf("no decision came in time: %w", ctx.Err())))
 		case err := <-produced:
 			if err != nil && !stored(err) {
 				waiting.stop()
