@@ -31,8 +31,8 @@ func (a *admin) put(c *call) error {
 	}
 	var put catalog.Entity
 	status := http.StatusOK
-	version, err := a.change(c, kind, id, func(present catalog.Entity, version catalog.Version) (*catalog.Change, error) {
-		e, faults := catalog.DecodeEntity(kind, id, body, present)
+	version, err := a.change(c, kind, id, func(current *catalog.Catalog, present catalog.Entity, version catalog.Version) (*catalog.Change, error) {
+		e, faults := current.DecodeEntity(kind, id, body)
 		if len(faults) > 0 {
 			return nil, refused(kind, faults)
 		}
@@ -81,7 +81,7 @@ func (a *admin) delete(c *call) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.change(c, kind, id, func(present catalog.Entity, version catalog.Version) (*catalog.Change, error) {
+	_, err = a.change(c, kind, id, func(_ *catalog.Catalog, present catalog.Entity, version catalog.Version) (*catalog.Change, error) {
 		if present == nil {
 			return nil, noEntity(kind, id)
 		}
@@ -97,7 +97,7 @@ func (a *admin) delete(c *call) error {
 
 // change makes one change of what is there, and makes it again when another came first and the caller named no version.
 // build returns nil where there is nothing to change. change returns the version that the entity has then.
-func (a *admin) change(c *call, kind catalog.Kind, id string, build func(catalog.Entity, catalog.Version) (*catalog.Change, error)) (catalog.Version, error) {
+func (a *admin) change(c *call, kind catalog.Kind, id string, build func(*catalog.Catalog, catalog.Entity, catalog.Version) (*catalog.Change, error)) (catalog.Version, error) {
 	want, err := c.conditions()
 	if err != nil {
 		return 0, err
@@ -110,7 +110,7 @@ func (a *admin) change(c *call, kind catalog.Kind, id string, build func(catalog
 		if err := want.hold(version); err != nil && (present != nil || c.r.Method != http.MethodDelete) {
 			return 0, err
 		}
-		change, err := build(present, version)
+		change, err := build(current, present, version)
 		if err != nil || change == nil {
 			return version, err
 		}

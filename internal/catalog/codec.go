@@ -161,27 +161,57 @@ func DecodeEntity(kind Kind, id string, data []byte, present Entity) (Entity, []
 	if err != nil {
 		return nil, []Fault{{Result: Unfit, Message: err.Error()}}
 	}
-	e, faults := decodeEntity(kind, kind.CanonicalKey(id), n, present)
-	if len(faults) > 0 {
-		return nil, faults
+	return decodeEntity(kind, kind.CanonicalKey(id), n, present)
+}
+
+// DecodeEntity is the function of that name for an entity that is to be put into the catalog: faults in itself do not hide
+// references that lead nowhere, nor a move.
+func (c *Catalog) DecodeEntity(kind Kind, id string, data []byte) (Entity, []Fault) {
+	n, err := readValue(data)
+	if err != nil {
+		return nil, []Fault{{Result: Unfit, Message: err.Error()}}
 	}
-	return e, nil
+	present, _, _ := c.Entity(kind, id)
+	d := decodeAlone(kind, kind.CanonicalKey(id), n, present)
+	if len(d.all) == 0 {
+		e := d.last()
+		if f := Moved(present, e); f != nil {
+			return nil, append(c.dangling(e), *f)
+		}
+		return e, nil
+	}
+	faults := d.faults()
+	for i := range d.refs {
+		if found, hint := c.find(d.refs[i].to, d.refs[i].id); !found {
+			faults = append(faults, Fault{Result: MissingReference, Path: d.refs[i].path, Message: noSuch(d.refs[i].to, d.refs[i].id, hint)})
+		}
+	}
+	return nil, faults
 }
 
 func decodeEntity(kind Kind, key string, n node, present Entity) (Entity, []Fault) {
+	d := decodeAlone(kind, key, n, present)
+	if len(d.all) == 0 {
+		return d.last(), nil
+	}
+	return nil, d.faults()
+}
+
+func decodeAlone(kind Kind, key string, n node, present Entity) *decoder {
 	d := newDecoder("")
 	d.alone, d.keeps = true, present
 	d.named(&n, kind, key)
 	d.at = kind
 	d.decode(&n)
-	if len(d.all) == 0 {
-		return d.last(), nil
-	}
+	return d
+}
+
+func (d *decoder) faults() []Fault {
 	faults := make([]Fault, len(d.all))
 	for i, p := range d.all {
 		faults[i] = Fault{Result: Unfit, Path: p.Path, Message: p.Message}
 	}
-	return nil, faults
+	return faults
 }
 
 // named makes sure that an entity's id is key.

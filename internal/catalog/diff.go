@@ -13,6 +13,8 @@ type DiffOptions struct {
 	Prune bool
 	// By says who asks, for the record.
 	By string
+
+	moves bool // Moved does not hold: the log's own rules know nothing of it
 }
 
 // Diff is the way from a catalog to a document, step by step. Nothing is wrong at any step in between, if nobody else
@@ -42,7 +44,7 @@ type step struct {
 // pruning, an entity of the document may not go together with one that it does not list.
 func NewDiff(current, document *Catalog, o DiffOptions) (*Diff, error) {
 	d := &Diff{by: o.By}
-	if err := d.compare(current, document, o.Prune); err != nil {
+	if err := d.compare(current, document, o); err != nil {
 		return nil, err
 	}
 	w := &way{Diff: d, tables: current.fork(), document: document}
@@ -81,15 +83,15 @@ func editOrder() []Kind {
 }
 
 // compare finds the entities that differ.
-func (d *Diff) compare(current, document *Catalog, prune bool) error {
+func (d *Diff) compare(current, document *Catalog, o DiffOptions) error {
 	var is, want []byte
-	var tooLarge []error
+	var wrong []error
 	order := editOrder()
 	for _, kind := range order {
 		for e, line := range document.Entities(kind, "") {
 			want = appendEntity(want[:0], e, true)
 			if len(want) > maxEntityBytes {
-				tooLarge = append(tooLarge, &Problem{File: document.source, Line: int(line), Path: Ref{kind, e.Key()}.String(),
+				wrong = append(wrong, &Problem{File: document.source, Line: int(line), Path: Ref{kind, e.Key()}.String(),
 					Message: fmt.Sprintf("has %d bytes, and an entity may have %d: make it smaller", len(want), maxEntityBytes)})
 			}
 			before, _, there := current.Entity(kind, e.Key())
@@ -98,13 +100,16 @@ func (d *Diff) compare(current, document *Catalog, prune bool) error {
 				d.edits = append(d.edits, edit{nil, e})
 				continue
 			}
+			if f := Moved(before, e); f != nil && !o.moves {
+				wrong = append(wrong, &Problem{File: document.source, Line: int(line), Path: Ref{kind, e.Key()}.String() + ": " + f.Path, Message: f.Message})
+			}
 			if is = appendEntity(is[:0], before, true); !bytes.Equal(is, want) {
 				d.Changed++
 				d.edits = append(d.edits, edit{before, e})
 			}
 		}
 	}
-	for i := len(order) - 1; i >= 0 && prune; i-- {
+	for i := len(order) - 1; i >= 0 && o.Prune; i-- {
 		for e := range current.Entities(order[i], "") {
 			if _, _, there := document.Entity(order[i], e.Key()); !there {
 				d.Deleted++
@@ -112,7 +117,7 @@ func (d *Diff) compare(current, document *Catalog, prune bool) error {
 			}
 		}
 	}
-	return errors.Join(tooLarge...)
+	return errors.Join(wrong...)
 }
 
 // maxEntityBytes leaves room for what a change holds beside its entity.

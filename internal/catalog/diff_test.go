@@ -50,7 +50,7 @@ func TestDetours(t *testing.T) {
 			f := grounded(t)
 			want := mustParse(t, "to.yaml", to)
 			for _, want := range []*Catalog{want, mustParse(t, "back.yaml", ground)} { // and back
-				d, err := NewDiff(f.machine.Snapshot(), want, DiffOptions{Prune: true})
+				d, err := NewDiff(f.machine.Snapshot(), want, DiffOptions{Prune: true, moves: true})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -83,7 +83,10 @@ func TestADiffThatCannotBe(t *testing.T) {
 	f := grounded(t)
 	for _, c := range []struct{ text, want string }{
 		{"projects: []\norganizations:\n- {id: o5}\n- {id: o6, name: acme}", `to.yaml:4: organization/o6: name: "acme" is the name or the id of another organization`},
-		{"organizations: [{id: o2}]\naccounts: [{id: " + acc2 + ", organization: o2}]\nsubscriptions:\n- {id: s9, account: " + acc2 + ", period: {every: week}}", `to.yaml:4: subscription/s9: period: installation "i2" reports subscription "s3"`},
+		{"organizations: [{id: " + org1 + ", name: acme}]\naccounts: [{id: " + acc2 + ", organization: " + org1 + "}]\nsubscriptions:\n- {id: s9, account: " + acc2 + ", period: {every: week}}", `to.yaml:4: subscription/s9: period: installation "i2" reports subscription "s3"`},
+		{"organizations: [{id: " + org1 + ", name: acme}]\naccounts:\n- {id: " + acc1 + ", organization: " + org1 + "}\n- {id: " + acc2 + ", organization: " + org1 + "}\nsubscriptions:\n- {id: s1, account: " + acc2 + "}",
+			`to.yaml:6: subscription/s1: account: subscription "s1" is of account ` + acc1 + ` and stays there`},
+		{"organizations: [{id: o2}]\naccounts:\n- {id: " + acc1 + ", organization: o2}", `to.yaml:3: account/` + acc1 + `: organization: account ` + acc1 + ` is of organization "` + org1 + `" and stays there`},
 		{"meters:\n- {name: calls, type: total}", `to.yaml:2: meter/calls: type: subscription "s1" has a limit on it`},
 	} {
 		d, err := NewDiff(f.machine.Snapshot(), mustParse(t, "to.yaml", c.text), DiffOptions{})

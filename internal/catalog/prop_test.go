@@ -275,7 +275,7 @@ func TestADiffArrives(t *testing.T) {
 		}
 		before := f.machine.Snapshot()
 		text := document(before)
-		d, err := NewDiff(before, mustParse(t, "want.json", document(want)), DiffOptions{Prune: true, By: "test"})
+		d, err := NewDiff(before, mustParse(t, "want.json", document(want)), DiffOptions{Prune: true, By: "test", moves: true})
 		if err != nil {
 			t.Fatalf("%v\nfrom\n%s\nto\n%s", err, text, document(want))
 		}
@@ -317,7 +317,7 @@ func TestADiffKeepsWhatIsNotListed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f, want := anyState(t), anyState(t).machine.Snapshot()
 		before := f.machine.Snapshot()
-		d, err := NewDiff(before, mustParse(t, "want.json", document(want)), DiffOptions{})
+		d, err := NewDiff(before, mustParse(t, "want.json", document(want)), DiffOptions{moves: true})
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), "want.json") {
 				t.Fatal(err)
