@@ -20,6 +20,8 @@ type CatalogWriter interface {
 	// Do writes one change and returns how it was decided. With an error it is not known whether it will be decided, or,
 	// where the error says so, nothing was written. After a decision Catalogs has its effect.
 	Do(ctx context.Context, change catalog.Change) (catalog.Decision, error)
+	// Sync waits until Catalogs has every change that was acknowledged before, by any process.
+	Sync(ctx context.Context) error
 }
 
 // admin is the dialect of the catalog: GET, PUT and DELETE of one entity, and lists. Its JSON is that of a catalog file,

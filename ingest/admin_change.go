@@ -104,6 +104,10 @@ func (a *admin) change(c *call, kind catalog.Kind, id string, build func(*catalo
 	}
 	ctx, cancel := context.WithTimeout(c.r.Context(), a.changeTimeout)
 	defer cancel()
+	// What is there is judged as it stands in the log: the caller may have it from another process a moment ago.
+	if err := a.writer.Sync(ctx); err != nil {
+		return 0, undecided(err)
+	}
 	for {
 		current := a.catalog.Current()
 		present, version, _ := current.Entity(kind, id)

@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,14 +39,20 @@ const (
 type Reader struct {
 	opts    Options
 	log     *slog.Logger
+	client  *bus.Client
 	topic   *bus.Reader
 	machine *catalog.Machine
 	current atomic.Pointer[catalog.Catalog]
 	waiters waiters
+	reached reached
 	metrics *metrics
 	ended   atomic.Pointer[error] // why Run ended
 	failing bool                  // the last fetch failed, and the log says so
 	noAuto  bool                  // AutoAccounts names nobody, and the log says so
+
+	last     [sha256.Size]byte // of the last record that was applied
+	checked  time.Time         // when the topic was last held against it
+	beheaded bool              // the topic has lost its beginning, and the log says so
 }
 
 // Open reads the topic up to the end that it has now. Brokers that are away, and a topic that is not made yet, are waited
@@ -57,7 +64,7 @@ func Open(ctx context.Context, client *bus.Client, o Options) (*Reader, error) {
 	if o.Progress <= 0 {
 		o.Progress = defaultProgress
 	}
-	r := &Reader{opts: o, log: o.Log, machine: catalog.NewMachine(), metrics: newMetrics(o.Registerer)}
+	r := &Reader{opts: o, log: o.Log, client: client, machine: catalog.NewMachine(), metrics: newMetrics(o.Registerer)}
 	end, err := r.open(ctx, client)
 	if err != nil {
 		return nil, fmt.Errorf("read the catalog: %w", err)
@@ -90,15 +97,22 @@ func (r *Reader) Run(ctx context.Context) error {
 
 func (r *Reader) follow(ctx context.Context) error {
 	for {
+		failing := r.failing
 		records, err := r.fetch(ctx)
 		if err != nil {
 			return err
+		}
+		if failing && !r.failing || time.Since(r.checked) > checkEvery {
+			if err := r.same(ctx); err != nil { // before what was fetched is applied
+				return err
+			}
 		}
 		if len(records) == 0 {
 			continue
 		}
 		decisions, err := r.apply(records)
 		if len(decisions) > 0 {
+			r.last = fingerprint(&records[len(decisions)-1])
 			r.publish()
 			r.waiters.tell(decisions) // after what they decided is in force
 		}
@@ -182,6 +196,7 @@ func (r *Reader) publish() {
 		c = with
 	}
 	r.current.Store(c)
+	r.reached.set(r.machine.Next())
 	r.metrics.published(c)
 }
 
@@ -237,12 +252,16 @@ func (r *Reader) load(ctx context.Context, end int64) error {
 		if _, err := r.apply(records); err != nil {
 			return err
 		}
+		if len(records) > 0 {
+			r.last = fingerprint(&records[len(records)-1])
+		}
 		if time.Since(told) >= r.opts.Progress {
 			told = time.Now()
 			r.log.Info("reading the catalog", "records", r.machine.Next(), "of", end, "seconds", time.Since(started).Seconds())
 		}
 	}
 	r.publish()
+	r.checked = time.Now()
 	took := time.Since(started)
 	r.metrics.loaded(took)
 	c := r.Current()
