@@ -116,7 +116,11 @@ func (s *site) own(dir, database string, seed uint64, records int, calm bool) *o
 		s.t.Fatal(err)
 	}
 	rng := rand.New(rand.NewPCG(seed, 1))
-	while := func() time.Duration { return time.Duration(200+rng.IntN(800)) * time.Millisecond }
+	generations := 0
+	while := func() time.Duration { // longer and longer: on a busy machine a short one ends before anything is written
+		generations++
+		return time.Duration(200+rng.IntN(800)+50*generations) * time.Millisecond
+	}
 	o := &owner{ledger: &unruly{Ledger: l, rng: rand.New(rand.NewPCG(seed, 2))}}
 	var used aggregator.Ledger = o.ledger
 	if calm {
