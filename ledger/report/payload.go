@@ -90,7 +90,7 @@ func (s *Statement) Payload() *Payload {
 	return p
 }
 
-// Encode returns the canonical bytes: the keys in the order of the types, no white space, nothing escaped that need not be,
+// Encode returns the canonical bytes: the keys in the order of the types, no white space, no escapes for HTML,
 // nothing null. They are what is sent, stored and hashed.
 func (p *Payload) Encode() ([]byte, error) {
 	b, err := encode(p)
