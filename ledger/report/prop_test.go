@@ -171,7 +171,7 @@ func TestRollUpIsTheFoldOfItsRows(t *testing.T) {
 			}
 			return
 		}
-		var sums, tops map[string]Row = map[string]Row{}, map[string]Row{}
+		sums, tops := map[string]Row{}, map[string]Row{}
 		for _, row := range s.make(t).Rows {
 			to := sums
 			if row.ResourceID == "" {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -70,21 +71,21 @@ func read(t *Terms, part Part, readings []Reading) (book, error) {
 func check(edges []time.Time, r *Reading) error {
 	switch {
 	case !r.MeterType.Valid():
-		return fmt.Errorf("unknown meter type")
+		return errors.New("unknown meter type")
 	case r.Meter == "":
-		return fmt.Errorf("names no meter")
+		return errors.New("names no meter")
 	case r.Quantity.Sign() < 0:
 		return fmt.Errorf("%s is negative, and no figure of a partner's is", r.Quantity)
 	}
 	if r.Slice.Start.IsZero() && r.Slice.End.Equal(edges[0]) {
 		if r.MeterType != reckoner.Total {
-			return fmt.Errorf("only a level carries over from before the period")
+			return errors.New("only a level carries over from before the period")
 		}
 		return nil
 	}
 	i, found := slices.BinarySearchFunc(edges, r.Slice.Start, time.Time.Compare)
 	if !found || i+1 == len(edges) || !edges[i+1].Equal(r.Slice.End) {
-		return fmt.Errorf("is no slice between two of the report's edges")
+		return errors.New("is no slice between two of the report's edges")
 	}
 	return nil
 }

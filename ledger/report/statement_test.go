@@ -191,3 +191,53 @@ func TestTotalRoundsOnce(t *testing.T) {
 		}
 	}
 }
+
+// What is included is used up by the earlier resource, and a discount goes to the last one, in whichever order the catalog
+// lists them.
+func TestResourcesCountInTheOrderOfTime(t *testing.T) {
+	const before, after = "{subscription: sub_1, resource_id: z, to: 2026-03-10T00:00:00Z}", "{subscription: sub_1, resource_id: a, from: 2026-03-10T00:00:00Z}"
+	for _, resources := range []string{before + ", " + after, after + ", " + before} {
+		terms := termsOf(t, `
+plans: [{id: p, prices: [{meter: api_calls, unit_price: "1", included: "10"}], discounts: [{name: d, amount: "5"}]}]
+subscriptions: [{id: sub_1, account: ACCOUNT, plan: p}]
+installations: [{id: icfg_1, account: ACCOUNT, resources: [`+resources+`]}]`)
+		u := used(t, `
+			sub_1 api_calls 2026-03-02T00:00:00Z 9
+			sub_1 api_calls 2026-03-12T00:00:00Z 4`)
+		for _, tt := range []struct{ moment, charged, discounted string }{
+			{"2026-03-15T08:00:00Z", "a 3, z 0", "a"},
+			{"2026-03-09T08:00:00Z", "z 0", "z"},
+		} {
+			at := instant(t, tt.moment)
+			s := u.statement(t, terms, at, at)
+			var charged []string
+			for _, i := range s.Items {
+				charged = append(charged, i.ResourceID+" "+i.Quantity.String())
+			}
+			if got := strings.Join(charged, ", "); got != tt.charged || len(s.Discounts) != 1 || s.Discounts[0].ResourceID != tt.discounted {
+				t.Errorf("%s: charged %s, discounts %v; want %s and one of %s", tt.moment, got, s.Discounts, tt.charged, tt.discounted)
+			}
+		}
+	}
+}
+
+// An installation of one snapshot and a catalog of another may not fit: TermsOf says what is missing.
+func TestTermsOfSaysWhatIsMissing(t *testing.T) {
+	c, err := catalog.Parse("test.yaml", []byte(party+"subscriptions: [{id: sub_1, account: "+accountID+"}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	meters := MetersOf(c)
+	if meters["credit"].Unit != "credits" || meters["storage"].Type != reckoner.Total || len(meters) != 7 {
+		t.Errorf("meters %v", meters)
+	}
+	in := &catalog.Installation{ID: "icfg_1", Resources: []catalog.Resource{{SubscriptionID: "sub_2"}}}
+	if _, err := TermsOf(c, meters, in); err == nil || !strings.Contains(err.Error(), `the catalog has no subscription "sub_2"`) {
+		t.Error(err)
+	}
+	in.Resources = append(in.Resources[:0], catalog.Resource{SubscriptionID: "sub_1", ResourceID: "a"}, catalog.Resource{SubscriptionID: "sub_1", ResourceID: "b"})
+	terms, err := TermsOf(c, meters, in)
+	if err != nil || len(terms.Subscriptions) != 1 {
+		t.Errorf("%+v, %v: want one subscription, for two resources", terms, err)
+	}
+}
