@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -474,5 +475,46 @@ func TestAdminWhileKafkaFails(t *testing.T) {
 	unavailable(a.call("DELETE", "meters/m", ""), "")
 	if got := a.want(t, 200, "GET", "meters/m", ""); strings.Contains(got.body, "copied") {
 		t.Errorf("an old catalog came back: %s", got.body)
+	}
+}
+
+// elsewhere is a writer that is level with the log only after another process's change has come in.
+type elsewhere struct {
+	CatalogWriter
+	first func() // what another process was answered a moment ago; nil: nothing
+}
+
+func (e *elsewhere) Sync(ctx context.Context) error {
+	if first := e.first; first != nil {
+		e.first = nil
+		first()
+	}
+	return e.CatalogWriter.Sync(ctx)
+}
+
+// A change is judged by what the log holds, not by what this process has read of it so far.
+func TestAdminIsLevelWithOtherProcesses(t *testing.T) {
+	late := &elsewhere{}
+	a := newAdminWorld(t, func(o *Options) { late.CatalogWriter, o.CatalogWriter = o.CatalogWriter, late })
+	a.seed(t, "meter", "calls", `{"unit":"x"}`)
+	old := a.want(t, 200, "GET", "meters/calls", "").header.Get("ETag")
+	var theirs string
+	late.first = func() {
+		version, err := strconv.ParseUint(strings.Trim(old, `"`), 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, _ := catalog.DecodeEntity(catalog.MeterKind, "calls", []byte(`{"unit":"y"}`), nil)
+		d, err := a.writer.Do(t.Context(), catalog.Put(e, catalog.Version(version), "another"))
+		if err != nil || d.Err() != nil {
+			t.Fatal(err, d.Err())
+		}
+		theirs = `"` + d.Version.String() + `"`
+	}
+	if got := a.want(t, 200, "PUT", "meters/calls", `{"unit":"x"}`).header.Get("ETag"); got == old || got == theirs {
+		t.Errorf("the change was taken for none: %s, before %s, another's %s", got, old, theirs)
+	}
+	if got := a.want(t, 200, "GET", "meters/calls", ""); !strings.Contains(got.body, `"x"`) {
+		t.Errorf("in force is %s", got.body)
 	}
 }
