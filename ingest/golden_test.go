@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bufio"
+	"flag"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -14,6 +15,26 @@ import (
 
 	"reckoner"
 )
+
+var update = flag.Bool("update", false, "write the payloads again")
+
+// golden holds payloads against a file of testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("payloads (-%s +now; run with -update if it is meant):\n%s", path, diff)
+	}
+}
 
 // TestPythonClient replays a request in the form of the generated Python client, byte for byte: names in camel case,
 // amounts as strings, times with an offset, Basic credentials.

@@ -2,11 +2,8 @@ package ingest
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,8 +14,6 @@ import (
 	"reckoner"
 	"reckoner/ledger"
 )
-
-var update = flag.Bool("update", false, "write the payloads again")
 
 const globexUsages = "/organizations/" + globex + "/usages"
 
@@ -105,19 +100,7 @@ func TestUsagePayloads(t *testing.T) {
 		}
 		fmt.Fprintf(&b, "\n%s\n\n", a.body)
 	}
-	path := filepath.Join("testdata", "usages.txt")
-	if *update {
-		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), b.String()); diff != "" {
-		t.Errorf("payloads (-%s +now; run with -update if it is meant):\n%s", path, diff)
-	}
+	golden(t, "usages.txt", b.String())
 }
 
 // TestUsageFields has a row for each rule of each field.

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -108,19 +106,7 @@ func TestV1Payloads(t *testing.T) {
 	}
 	w.reader.story = nil
 	fmt.Fprintf(&b, "GET %s\n%s\n", eventPath, w.request("GET", eventPath, "").body)
-	path := filepath.Join("testdata", "v1.txt")
-	if *update {
-		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), b.String()); diff != "" {
-		t.Errorf("payloads (-%s +now; run with -update if it is meant):\n%s", path, diff)
-	}
+	golden(t, "v1.txt", b.String())
 }
 
 // TestWhatIsRead: a request becomes the right question to the ledger. It is noon of 2026-06-15; sub_1's period is from the
