@@ -30,6 +30,8 @@ func layers() []layer {
 		{dir: "ledger", may: []string{"."}},
 		{dir: "ledger/clickhouse", may: []string{".", "ledger"}, tests: engines},
 		{dir: "ledger/report", may: []string{".", "ledger", "internal/catalog"}, tests: slices.Concat(engines, []string{"configs"})},
+		{dir: "ledger/report/partner", may: []string{".", "ledger", "internal/catalog"}, tests: []string{"configs"}},
+		{dir: "ledger/report/runner", may: []string{".", "ledger", "internal/catalog"}, tests: slices.Concat(engines, []string{"configs"})},
 		{dir: "internal/bus", tests: slices.Concat(engines, []string{"internal/bus/bustest"})},
 		{dir: "internal/bus/bustest", may: []string{"internal/bus"}},
 		{dir: "internal/catalog", may: []string{"."}, tests: []string{"configs"}},
@@ -55,6 +57,8 @@ var never = []struct{ from, to string }{
 	{"ingest", "ledger/clickhouse"},
 	{"aggregator", "ledger/clickhouse"},
 	{"ledger/report", "ledger/clickhouse"},
+	{"ingest", "ledger/report/partner"},
+	{"ingest", "ledger/report/runner"},
 }
 
 // owners name the one folder that may import a library, in tests too: what a library brings stays behind one door.

@@ -65,7 +65,7 @@ type UsageLine struct {
 // Payload returns the statement in the partner's form.
 func (s *Statement) Payload() *Payload {
 	p := &Payload{
-		Timestamp: Time(s.Moment), EOD: Time(s.Part.Day.End),
+		Timestamp: Time(s.Timestamp), EOD: Time(s.Part.Day.End),
 		Period:  PeriodOf{Start: Time(s.Part.Period.Start), End: Time(s.Part.Period.End)},
 		Billing: Billing{Items: make([]BillingItem, 0, len(s.Items))}, Usage: make([]UsageLine, 0, len(s.Rows)),
 	}

@@ -19,8 +19,8 @@ func TestEncodeIsCanonical(t *testing.T) {
 			Period: reckoner.Period{Start: instant(t, "2026-03-01T05:45:00+05:45"), End: instant(t, "2026-04-01T00:00:00Z")},
 			Day:    reckoner.Period{End: instant(t, "2026-03-02T00:00:00.999999999Z")},
 		},
-		Moment: time.Date(2026, 3, 1, 5, 45, 59, 999_999_999, kathmandu),
-		Rows:   []Row{{Meter: reckoner.Meter{Name: `<a & "b">`, Unit: "café\u2028", Type: reckoner.Rate}, Day: reckoner.Thousandths(500), Limit: &limit}},
+		Timestamp: time.Date(2026, 3, 1, 5, 45, 59, 999_999_999, kathmandu),
+		Rows:      []Row{{Meter: reckoner.Meter{Name: `<a & "b">`, Unit: "café\u2028", Type: reckoner.Rate}, Day: reckoner.Thousandths(500), Limit: &limit}},
 		Items: []Item{{
 			PlanID: "p", Meter: reckoner.Meter{Name: "m", Unit: "u"}, Price: decimal.New(2, 3), Quantity: reckoner.Thousandths(1500),
 			End: instant(t, "2026-03-01T08:00:00.0019+05:45"),

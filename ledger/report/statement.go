@@ -14,9 +14,12 @@ type Input struct {
 	Part     Part
 	Readings []Reading          // of the slices between Terms.Edges(Part), in any order
 	AsOf     *reckoner.Position // what the readings include; nil: there are none
-	// Moment is the report's timestamp, taken before the readings were read. It decides what a level is now, and which
+	// Moment is the reporter's clock, taken before the readings were read. It decides what a level is now, and which
 	// resources have begun; never what usage counts. It never lies before the part.
 	Moment time.Time
+	// Timestamp is the report's own, which only rises. It orders reports and decides nothing else, so it may lie beyond the
+	// part where a clock was set back. Zero: the moment.
+	Timestamp time.Time
 }
 
 // Statement is what an installation used, and what it costs, in one part of a day and in its period so far. Rows, items and
@@ -25,6 +28,7 @@ type Statement struct {
 	InstallationID string
 	Part           Part
 	Moment         time.Time
+	Timestamp      time.Time
 	AsOf           *reckoner.Position
 	Rules          int
 	Rows           []Row
@@ -69,7 +73,11 @@ func (in *Input) make() (*Statement, error) {
 	m.stretches = in.Terms.stretches(in.Part.Period, m.periodMoment)
 	m.accounts = m.accountsOf()
 	s := &Statement{
-		InstallationID: in.Terms.Installation.ID, Part: in.Part, Moment: in.Moment.UTC(), AsOf: in.AsOf, Rules: Rules,
+		InstallationID: in.Terms.Installation.ID, Part: in.Part, Moment: in.Moment.UTC(), Timestamp: in.Timestamp.UTC(),
+		AsOf: in.AsOf, Rules: Rules,
+	}
+	if in.Timestamp.IsZero() {
+		s.Timestamp = s.Moment
 	}
 	if s.Rows, err = m.rows(); err != nil {
 		return nil, err
