@@ -13,7 +13,7 @@ func (s *Settings) agree() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	k, i, a := &s.Kafka, &s.Ingest, &s.Aggregator
+	k, i, a, r := &s.Kafka, &s.Ingest, &s.Aggregator, &s.Report
 	check(k.ReplicationFactor == 0 || k.MinInsyncReplicas <= k.ReplicationFactor,
 		"kafka.min_insync_replicas: %d is more than kafka.replication_factor (%d): no write would ever be acknowledged",
 		k.MinInsyncReplicas, k.ReplicationFactor)
@@ -25,5 +25,10 @@ func (s *Settings) agree() error {
 	check(a.FlushIntervalWaited <= a.FlushInterval,
 		"aggregator.flush_interval_waited: %s is more than aggregator.flush_interval (%s): waiting would slow a flush down",
 		a.FlushIntervalWaited, a.FlushInterval)
+	check(r.RetryBackoffMin <= r.RetryBackoffMax,
+		"report.retry_backoff_min: %s is more than report.retry_backoff_max (%s)", r.RetryBackoffMin, r.RetryBackoffMax)
+	check(r.RequestTimeout <= r.DeliveryTimeout,
+		"report.request_timeout: %s is more than report.delivery_timeout (%s): no attempt would have its time",
+		r.RequestTimeout, r.DeliveryTimeout)
 	return errors.Join(errs...)
 }

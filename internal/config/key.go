@@ -62,7 +62,7 @@ func table() []key {
 	var all []key
 	for _, section := range [][]key{
 		processKeys(), kafkaKeys(), clickhouseKeys(), catalogKeys(), ingestKeys(), serverKeys(), aggregatorKeys(),
-		auditKeys(), lifeKeys(),
+		auditKeys(), reportKeys(), lifeKeys(),
 	} {
 		all = append(all, section...)
 	}

@@ -73,6 +73,12 @@ func TestDurationsAndSizes(t *testing.T) {
 		s.Aggregator.StateCacheBytes != 1<<30 {
 		t.Errorf("%+v %+v", s.Ingest, s.Shutdown)
 	}
+	for _, url := range []string{"", "https://partner.example/api", "http://127.0.0.1:7400/partner", "http://[::1]:1", "http://localhost:1"} {
+		s, err := config.Load(config.Source{Environ: []string{"RECKONER_REPORT_DEFAULT_BASE_URL=" + url}})
+		if err != nil || s.Report.DefaultBaseURL != url {
+			t.Errorf("report.default_base_url %q: %v", url, err)
+		}
+	}
 	s, err = config.Load(config.Source{File: write(t, "ingest: {max_age: 0}")})
 	if err != nil || s.Ingest.MaxAge != 0 {
 		t.Errorf("max_age 0: %v, %v", s, err)
@@ -102,6 +108,10 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		{"ingest.body_bytes_max", "99999999999GiB", "not a number of bytes"},
 		{"ingest.usages_max", "1e3", "not a whole number"},
 		{"health.stall_after", "", "not a duration"},
+		{"report.every", "999ms", "from 1s to 1d"},
+		{"report.default_base_url", "http://partner.example", "want https"},
+		{"report.default_base_url", "https://u:p@partner.example", "not such a URL"},
+		{"report.default_base_url", "partner.example", "not such a URL"},
 	} {
 		env := strings.ToUpper("RECKONER_" + strings.ReplaceAll(c.key, ".", "_"))
 		_, err := config.Load(config.Source{Environ: []string{env + "=" + c.value}})
@@ -154,6 +164,8 @@ func TestSettingsThatDoNotAgree(t *testing.T) {
 		{"RECKONER_INGEST_BODY_BYTES_MAX=128MiB"},
 		{"RECKONER_AGGREGATOR_RETRY_BACKOFF_MIN=1m"},
 		{"RECKONER_AGGREGATOR_FLUSH_INTERVAL=10ms"},
+		{"RECKONER_REPORT_RETRY_BACKOFF_MIN=2m"},
+		{"RECKONER_REPORT_DELIVERY_TIMEOUT=1s"},
 	} {
 		if s, err := config.Load(config.Source{Environ: c}); err == nil {
 			t.Errorf("%v: %+v", c, s)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -203,6 +204,27 @@ func clickhouseURL() rule[string] {
 			u, err := url.Parse(text)
 			if err != nil || !slices.Contains(schemes, u.Scheme) || u.Hostname() == "" {
 				return "", errors.New("not such a URL") // url's own error repeats the password
+			}
+			return text, nil
+		},
+	}
+}
+
+// baseURL is where a partner is, by the catalog's rules for an installation's base_url.
+func baseURL() rule[string] {
+	return rule[string]{
+		allowed: "https://HOST[:PORT][/PATH], http:// on this machine only, or empty for none",
+		parse: func(text string) (string, error) {
+			if text == "" {
+				return "", nil
+			}
+			u, err := url.Parse(text)
+			if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+				return "", errors.New("not such a URL")
+			}
+			ip, _ := netip.ParseAddr(u.Hostname())
+			if u.Scheme != "https" && (u.Scheme != "http" || u.Hostname() != "localhost" && !ip.IsLoopback()) {
+				return "", errors.New("a token goes with a report: want https")
 			}
 			return text, nil
 		},

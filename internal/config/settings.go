@@ -19,6 +19,7 @@ type Settings struct {
 	Ingest     Ingest
 	Aggregator Aggregator
 	Audit      Audit
+	Report     Report
 	Shutdown   Shutdown
 	Health     Health
 
@@ -103,6 +104,21 @@ type Aggregator struct {
 
 // Audit paces the check of totals against entries in the background.
 type Audit struct{ Interval time.Duration } // 0: off
+
+// Report paces reports to partners, and bounds their delivery.
+type Report struct {
+	Every           time.Duration
+	Jitter          time.Duration
+	Batch           int
+	Concurrency     int
+	SlowConcurrency int
+	RequestTimeout  time.Duration
+	DeliveryTimeout time.Duration
+	RetryBackoffMin time.Duration
+	RetryBackoffMax time.Duration
+	MaxLag          time.Duration
+	DefaultBaseURL  string // empty: none
+}
 
 // Shutdown bounds the stop.
 type Shutdown struct{ Timeout time.Duration }
