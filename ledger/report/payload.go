@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -98,6 +99,18 @@ func (p *Payload) Encode() ([]byte, error) {
 		return nil, fmt.Errorf("payload for the day that ends at %s: %w", time.Time(p.EOD).Format(time.RFC3339), err)
 	}
 	return b, nil
+}
+
+// Figures returns the SHA-256 of the canonical bytes with a timestamp of zero: what the payload says, whenever it is said.
+// Nothing that a payload holds can fail to encode.
+func (p *Payload) Figures() [sha256.Size]byte {
+	said := *p
+	said.Timestamp = Time{}
+	b, err := said.Encode()
+	if err != nil {
+		panic(err)
+	}
+	return sha256.Sum256(b)
 }
 
 func encode(v any) ([]byte, error) {
