@@ -35,10 +35,12 @@ type Options struct {
 	Catalog Catalogs
 	// CatalogWriter changes what Catalog gives; nil: there is no admin API.
 	CatalogWriter CatalogWriter
-	Publisher     Publisher
-	Outcomes      *Outcomes
-	Ledger        ledger.Reader
-	Limits        Limits
+	// Reports runs the reports to partners, where this process makes them; nil: who asks for a run is told where.
+	Reports   ReportRuns
+	Publisher Publisher
+	Outcomes  *Outcomes
+	Ledger    ledger.Reader
+	Limits    Limits
 
 	MaxAge         time.Duration // of a time of use; 0: no bound
 	MaxAhead       time.Duration // of a time of use before the clock
@@ -109,6 +111,7 @@ func New(o Options) (*Server, error) {
 	s.unknown = &f.dialect
 	s.routes = newRouter(slices.Concat(
 		f.routes(),
+		newReportRuns(s, o.Reports).routes(),
 		newAdmin(s, o.CatalogWriter).routes(),
 		newUsages(s).routes(),
 		newV1(s).routes(),
