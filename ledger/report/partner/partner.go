@@ -30,6 +30,13 @@ type Target interface {
 	Deliver(ctx context.Context, d *Delivery) Answer
 }
 
+// Ambient is a Target that finds its partner and its credentials by itself. Its installations need neither base_url nor
+// token, and report.default_base_url is not for them: without a base_url they are reported with an empty Delivery.BaseURL.
+type Ambient interface {
+	Target
+	Ambient()
+}
+
 // Draft is a report before it is sent.
 type Draft struct {
 	Payload []byte   // the exact bytes
@@ -44,6 +51,10 @@ type Delivery struct {
 	BaseURL      string // where to, also when the installation names nothing
 	Token        string // never logged, never stored
 	Payload      []byte
+	// Attempt counts the deliveries of this report, this one included, from 1; Before is what the one before came to. A
+	// target whose answers differ from record to record keeps in Answer.Body what is known of all attempts.
+	Attempt uint32
+	Before  *Answer // nil: this is the first
 }
 
 // Verdict is what an attempt came to.
