@@ -1,0 +1,207 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"reckoner"
+	"reckoner/ledger"
+	"reckoner/ledger/report"
+)
+
+// ReportShowOptions say what of an installation's reports is shown.
+type ReportShowOptions struct {
+	Installation string
+	Day          string // a date, or `latest`
+	Payload      bool   // with the exact bytes of the newest report of each part
+	Limit        int    // entries behind each figure that are shown at most; 0: all
+	JSON         bool
+}
+
+const dayLatest = "latest"
+
+// ReportShow is the command `report show`: what was sent for a day, and what stands behind it, down to ids of events.
+func ReportShow(ctx context.Context, p *Process, out io.Writer, o ReportShowOptions) error {
+	l, err := p.reportLedger(ctx)
+	if err != nil {
+		return err
+	}
+	s, err := showReports(ctx, l, o)
+	if err != nil {
+		return err
+	}
+	if o.JSON {
+		return writeJSON(out, s)
+	}
+	return s.print(out)
+}
+
+// shownDay is what there is of an installation's reports for a day.
+type shownDay struct {
+	Installation string       `json:"installation"`
+	Target       string       `json:"target"`
+	Account      string       `json:"account"`
+	Parts        []*shownPart `json:"parts"`
+}
+
+// shownPart is a part of a day, and every report of it.
+type shownPart struct {
+	DayStart    time.Time     `json:"day_start"`
+	DayEnd      time.Time     `json:"eod"`
+	PeriodStart time.Time     `json:"period_start"`
+	PeriodEnd   time.Time     `json:"period_end"`
+	Reports     []shownReport `json:"reports"`
+	// Of is the timestamp of the report whose figures follow: the newest that was not superseded. Zero: none holds any.
+	Of       time.Time     `json:"figures_of,omitzero"`
+	Rows     []shownRow    `json:"rows,omitzero"`
+	Figures  []shownFigure `json:"figures,omitzero"`
+	Payload  string        `json:"payload,omitzero"`
+	newest   *ledger.Report
+	withSent bool
+}
+
+// shownReport is one report.
+type shownReport struct {
+	Timestamp time.Time `json:"timestamp"`
+	Status    string    `json:"status"`
+	Attempt   uint32    `json:"attempt"`
+	Code      int       `json:"code"`
+	SentAt    time.Time `json:"sent_at,omitzero"`
+	AsOf      string    `json:"as_of,omitzero"`
+	Stale     bool      `json:"stale,omitzero"`
+	SHA256    string    `json:"payload_sha256,omitzero"`
+	Response  string    `json:"response,omitzero"`
+	Error     string    `json:"error,omitzero"`
+	Reporter  string    `json:"reporter"`
+}
+
+// shownRow is what the report says of a meter.
+type shownRow struct {
+	Resource string             `json:"resource,omitzero"` // empty: the whole installation
+	Meter    string             `json:"meter"`
+	Type     string             `json:"type"`
+	Unit     string             `json:"unit"`
+	Day      reckoner.Quantity  `json:"day"`
+	Period   reckoner.Quantity  `json:"period"`
+	Limit    *reckoner.Quantity `json:"limit,omitzero"`
+}
+
+// showReports gathers the parts of the day, by time.
+func showReports(ctx context.Context, l provingLedger, o ReportShowOptions) (*shownDay, error) {
+	day, latest, err := theDay(ctx, l, o)
+	if err != nil {
+		return nil, err
+	}
+	s := &shownDay{Installation: o.Installation}
+	by := map[report.Part]*shownPart{}
+	// The end of a day that shares time with this one is after its start, and a day long at most after its end.
+	q := ledger.ReportQuery{InstallationID: o.Installation, EODFrom: day.Start, EODTo: day.End.Add(24 * time.Hour)}
+	for r, err := range l.Reports(ctx, q) {
+		if err != nil {
+			return nil, err
+		}
+		part := report.Part{Period: r.Period, Day: r.Day}
+		if latest != nil && part != *latest || !r.Day.End.After(day.Start) || !r.Day.Start.Before(day.End) {
+			continue
+		}
+		if by[part] == nil {
+			by[part] = &shownPart{DayStart: r.Day.Start, DayEnd: r.Day.End, PeriodStart: r.Period.Start, PeriodEnd: r.Period.End, withSent: o.Payload}
+			s.Parts = append(s.Parts, by[part])
+		}
+		s.Target, s.Account = r.Target, r.AccountID
+		by[part].add(&r)
+	}
+	if len(s.Parts) == 0 {
+		return nil, fmt.Errorf("nothing was reported of installation %q for %s; `reckoner report status` lists the installations", o.Installation, o.Day)
+	}
+	slices.SortFunc(s.Parts, func(a, b *shownPart) int {
+		return cmp.Or(a.DayStart.Compare(b.DayStart), a.PeriodStart.Compare(b.PeriodStart))
+	})
+	for _, part := range s.Parts {
+		if err := part.prove(ctx, l, o.Limit); err != nil {
+			return nil, fmt.Errorf("figures of the report of %s: %w", moment(part.Of), err)
+		}
+	}
+	return s, nil
+}
+
+// theDay returns which time is asked for: the whole of a date in UTC, or the part that was reported last.
+func theDay(ctx context.Context, l ledger.ReportReader, o ReportShowOptions) (day reckoner.Period, latest *report.Part, err error) {
+	if o.Day != dayLatest {
+		start, err := time.Parse(time.DateOnly, o.Day)
+		if err != nil {
+			return day, nil, fmt.Errorf("--day %q: want a date as in 2026-03-15, or %s", o.Day, dayLatest)
+		}
+		return reckoner.Period{Start: start, End: start.AddDate(0, 0, 1)}, nil, nil
+	}
+	for sum, err := range l.ReportSummaries(ctx) {
+		if err != nil {
+			return day, nil, err
+		}
+		if sum.InstallationID == o.Installation {
+			return sum.Last.Day, &report.Part{Period: sum.Last.Period, Day: sum.Last.Day}, nil
+		}
+	}
+	return day, nil, fmt.Errorf("nothing was ever reported of installation %q; `reckoner report status` lists the installations", o.Installation)
+}
+
+func (p *shownPart) add(r *ledger.Report) {
+	one := shownReport{
+		Timestamp: r.Timestamp, Status: r.Status.String(), Attempt: r.Attempt, Code: r.Code, SentAt: r.SentAt, Stale: r.Stale,
+		Response: r.Response, Error: r.Error, Reporter: r.Reporter,
+	}
+	if r.AsOf != nil {
+		one.AsOf = r.AsOf.String()
+	}
+	if len(r.Payload) > 0 {
+		sum := sha256.Sum256(r.Payload)
+		one.SHA256 = hex.EncodeToString(sum[:])
+	}
+	p.Reports = append(p.Reports, one)
+	if r.Status == ledger.ReportSuperseded || len(r.Payload) == 0 || p.newest != nil && r.Timestamp.Before(p.newest.Timestamp) {
+		return
+	}
+	kept := *r
+	p.newest, p.Of = &kept, r.Timestamp
+	if p.withSent {
+		p.Payload = string(r.Payload)
+	}
+}
+
+// prove reads what the newest report was made from, at its position, and what stands behind it.
+func (p *shownPart) prove(ctx context.Context, l ledger.FiguresReader, limit int) error {
+	if p.newest == nil {
+		return nil
+	}
+	r := p.newest
+	terms, err := report.DecodeTerms(r.Inputs)
+	if err != nil {
+		return err
+	}
+	part := report.Part{Period: r.Period, Day: r.Day}
+	q := ledger.FiguresQuery{AccountID: r.AccountID, SubscriptionIDs: terms.SubscriptionIDs(), Edges: terms.Edges(part), AsOf: r.AsOf}
+	answers, err := l.FiguresAt(ctx, []ledger.FiguresQuery{q})
+	if err != nil {
+		return err
+	}
+	figures := answers[0].Rows
+	made, err := report.Make(report.Input{
+		Terms: terms, Part: part, Readings: readingsOf(figures), AsOf: r.AsOf, Moment: r.Moment, Timestamp: r.Timestamp,
+	})
+	if err != nil {
+		return err
+	}
+	for _, row := range made.Rows {
+		p.Rows = append(p.Rows, shownRow{
+			Resource: row.ResourceID, Meter: row.Meter.Name, Type: row.Meter.Type.String(), Unit: row.Meter.Unit, Day: row.Day, Period: row.Period, Limit: row.Limit,
+		})
+	}
+	p.Figures, err = behind(ctx, l, q, figures, r.Day, limit)
+	return err
+}

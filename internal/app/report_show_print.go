@@ -1,0 +1,111 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"reckoner"
+)
+
+// print writes the day for people.
+func (s *shownDay) print(out io.Writer) error {
+	fmt.Fprintf(out, "installation %s of %s, account %s\n", shown(s.Installation), s.Target, s.Account)
+	for _, p := range s.Parts {
+		if err := p.print(out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *shownPart) print(out io.Writer) error {
+	fmt.Fprintf(out, "\nday from %s to %s, of the period from %s to %s\n\n", moment(p.DayStart), moment(p.DayEnd), moment(p.PeriodStart), moment(p.PeriodEnd))
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "timestamp\tstatus\tattempts\tcode\tas of\tSHA-256 of the payload\tanswer")
+	for i := range p.Reports {
+		r := &p.Reports[i]
+		answer, asOf, sum := r.Response, r.AsOf, r.SHA256
+		if r.Error != "" {
+			answer = r.Error
+		}
+		if answer = shown(answer); answer == `""` {
+			answer = "-"
+		}
+		if asOf == "" {
+			asOf = "no usage"
+		}
+		if r.Stale {
+			asOf += " (stale)"
+		}
+		if sum == "" {
+			sum = "-"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%s\t%s\n", moment(r.Timestamp), r.Status, r.Attempt, r.Code, asOf, sum, answer)
+	}
+	if err := t.Flush(); err != nil || p.newest == nil {
+		return err
+	}
+	fmt.Fprintf(out, "\nfigures of the report of %s\n\n", moment(p.Of))
+	fmt.Fprintln(t, "resource\tmeter\ttype\tday\tperiod\tlimit\tunit")
+	for i := range p.Rows {
+		r := &p.Rows[i]
+		resource, limit := "(all)", "-"
+		if r.Resource != "" {
+			resource = r.Resource
+		}
+		if r.Limit != nil {
+			limit = r.Limit.String()
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", resource, r.Meter, r.Type, r.Day, r.Period, limit, r.Unit)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for i := range p.Figures {
+		if err := p.Figures[i].print(out); err != nil {
+			return err
+		}
+	}
+	if p.Payload != "" {
+		_, err := fmt.Fprintf(out, "\npayload of the report of %s\n%s\n", moment(p.Of), p.Payload)
+		return err
+	}
+	return nil
+}
+
+func (f *shownFigure) print(out io.Writer) error {
+	subscription := "usage without a subscription"
+	if f.Subscription != "" {
+		subscription = "subscription " + shown(f.Subscription)
+	}
+	from := ""
+	if !f.From.IsZero() {
+		from = "from " + moment(f.From) + " "
+	}
+	fold := "the sum"
+	switch f.kind {
+	case reckoner.Total:
+		fold = "the newest"
+	case reckoner.Rate:
+		fold = "the greatest"
+	}
+	fmt.Fprintf(out, "\n%s, %s, %s, %sto %s: %s, %s of %d\n", subscription, f.Meter, f.When, from, moment(f.To), f.Quantity, fold, f.Count)
+	if f.ComeTo != nil {
+		fmt.Fprintf(out, "  BUT the entries come to %s: run `reckoner verify`\n", f.ComeTo)
+	}
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "  event\tkind\ttime of use\tquantity\toutcome\tposition\treverts")
+	for i := range f.Entries {
+		e := &f.Entries[i]
+		reverts := "-"
+		if e.UsageID != "" {
+			reverts = shown(e.UsageID)
+		}
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\n", shown(e.EventID), e.Kind, moment(e.UsageTime), e.Quantity, e.Outcome, e.Position, reverts)
+	}
+	if more := f.Count - len(f.Entries); more > 0 {
+		fmt.Fprintf(t, "  … and %d more; --limit 0 shows all\n", more)
+	}
+	return t.Flush()
+}
