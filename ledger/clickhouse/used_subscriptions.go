@@ -1,0 +1,30 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+
+	ch "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
+
+// UsedSubscriptions implements ledger.StatementReader. It needs no FINAL: every version of a total is of the same
+// subscription.
+func (l *Ledger) UsedSubscriptions(ctx context.Context, accountID string, limit int) ([]string, error) {
+	text, err := v1Query("v1_subscriptions", nil)
+	if err != nil {
+		return nil, err
+	}
+	scan := func(rows driver.Rows) (id string, err error) {
+		err = rows.Scan(&id)
+		return id, err
+	}
+	var ids []string
+	for id, err := range stream(ctx, l, text, scan, ch.Named("account_id", accountID), ch.Named("limit", uint64(limit))) {
+		if err != nil {
+			return nil, fmt.Errorf("list the subscriptions of which %s has totals: %w", accountID, err)
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
