@@ -32,23 +32,24 @@ type reportLag struct {
 	now     func() time.Time
 }
 
-// unknownLag is what a report says when nobody could tell.
+// unknownLag is that of a partition of which nobody could tell.
 const unknownLag = time.Duration(-1)
 
 // Lag measures once, and returns how far the ledger is behind for an account: the age of the first record of its partition
-// that the ledger does not have yet, 0 when it has all, negative when it is not known. What Kafka does not tell in time is
+// that the ledger does not have yet, 0 when it has all; false when it is not known. What Kafka does not tell in time is
 // unknown: a report never waits for it.
 //
 // An age is that of the producer's clock at writing, since Kafka's client shows no other. It informs and decides nothing.
-func (l *reportLag) Lag(ctx context.Context) (of func(accountID string) time.Duration, err error) {
+func (l *reportLag) Lag(ctx context.Context) (of func(accountID string) (time.Duration, bool), err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	current, lags, err := l.partitions(ctx)
-	return func(accountID string) time.Duration {
+	return func(accountID string) (time.Duration, bool) {
 		if len(lags) == 0 {
-			return unknownLag
+			return 0, false
 		}
-		return lags[bus.PartitionFor([]byte(accountID), int(current.Partitions))]
+		lag := lags[bus.PartitionFor([]byte(accountID), int(current.Partitions))]
+		return lag, lag != unknownLag
 	}, err
 }
 
