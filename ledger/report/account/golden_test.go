@@ -31,7 +31,9 @@ func noon() time.Time { return time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC) }
 
 // used is what the account of shop used.
 func used() *world {
-	at := func(month time.Month, day, hour int) time.Time { return time.Date(2026, month, day, hour, 0, 0, 0, time.UTC) }
+	at := func(month time.Month, day, hour int) time.Time {
+		return time.Date(2026, month, day, hour, 0, 0, 0, time.UTC)
+	}
 	units := reckoner.Units
 	return &world{totals: []total{
 		{"sub_a", "calls", reckoner.Interval, at(6, 9, 23), units(4000), 1}, // of the period before

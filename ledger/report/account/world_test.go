@@ -103,7 +103,13 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-func parse(t testing.TB, text string) *catalog.Catalog {
+// failer is a test, or a property under test.
+type failer interface {
+	Helper()
+	Fatal(args ...any)
+}
+
+func parse(t failer, text string) *catalog.Catalog {
 	t.Helper()
 	c, err := catalog.Parse("catalog.yaml", []byte(text))
 	if err != nil {
