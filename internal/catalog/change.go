@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -9,8 +10,29 @@ import (
 )
 
 // Rules is the version of the rules by which changes are decided. Every reader decides a change by the rules that it
-// names, so a new check is a new number; a reader that does not know the number stops.
-const Rules = 1
+// names, so a new check is a new number; a reader that does not know the number stops. A change names the first rules that
+// know all it holds: so older readers stop only at what they could not read.
+//
+//   - 1: all but what follows
+//   - 2: installations of target aws-marketplace
+const Rules = 2
+
+func rulesOf(e Entity) int {
+	if in, ok := e.(*Installation); ok && in.Target == TargetAWSMarketplace {
+		return 2
+	}
+	return 1
+}
+
+// beyond returns a fault for what the first rules did not know: who decided by them refused it.
+func beyond(rules int, kind Kind, n *node) []Fault {
+	if rules > 1 || kind != InstallationKind || !slices.ContainsFunc(n.fields, func(f field) bool {
+		return f.key == "aws" || f.key == "target" && f.value.text == TargetAWSMarketplace
+	}) {
+		return nil
+	}
+	return []Fault{{Result: Unfit, Path: "target", Message: fmt.Sprintf("rules %d do not know target %s: it needs rules 2", rules, TargetAWSMarketplace)}}
+}
 
 // MaxChangeBytes bounds a change's record.
 const MaxChangeBytes = 900_000

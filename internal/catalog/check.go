@@ -20,7 +20,7 @@ func (t *tables) unsound(before, e Entity) []Fault {
 	case *Account:
 		return t.checkAccount(e)
 	case *Meter:
-		return t.keepsLimits(e)
+		return append(t.keepsLimits(e), t.keepsDimensions(e)...)
 	case *Subscription:
 		was, _ := before.(*Subscription)
 		faults := t.checkSubscription(e)
@@ -87,7 +87,7 @@ func (t *tables) checkInstallation(in *Installation) []Fault {
 			return same
 		})
 	}
-	return faults
+	return append(faults, t.checkMarketplace(in)...)
 }
 
 // keepsLimits asks whether a meter is still one that the limits on it can bound.

@@ -16,7 +16,7 @@ import (
 // Encode returns the key and the value of the change's record.
 func (ch *Change) Encode() (key, value []byte, err error) {
 	o := object{b: append(make([]byte, 0, 512), '{')}
-	o.raw("rules", strconv.Itoa(Rules))
+	o.raw("rules", strconv.Itoa(rulesOf(ch.Entity)))
 	o.text("change", ch.ID)
 	o.text("kind", ch.Kind.String())
 	o.text("id", ch.Key)
@@ -80,6 +80,9 @@ func decodeChange(key, value []byte) (ch Change, faults []Fault, err error) {
 			return ch, nil, errNotChange("deletes what it expects not to be there")
 		}
 		return ch, nil, nil
+	}
+	if faults = beyond(rules, ch.Kind, entity); faults != nil {
+		return ch, faults, nil
 	}
 	ch.Entity, faults = decodeEntity(ch.Kind, ch.Key, *entity, nil)
 	return ch, faults, nil

@@ -237,9 +237,9 @@ func TestUndecodableRecords(t *testing.T) {
 func TestNewerRulesStopTheReader(t *testing.T) {
 	f := grounded(t)
 	digest, next := f.machine.Digest(), f.machine.Next()
-	_, err := f.machine.Apply(Record{Offset: next, Value: []byte(`{"rules":2,"whatever":{}}`)})
+	_, err := f.machine.Apply(Record{Offset: next, Value: fmt.Appendf(nil, `{"rules":%d,"whatever":{}}`, Rules+1)})
 	newer, ok := errors.AsType[*RulesError](err)
-	if !ok || newer.Offset != next || newer.Rules != 2 || !strings.Contains(err.Error(), "upgrade") {
+	if !ok || newer.Offset != next || newer.Rules != Rules+1 || !strings.Contains(err.Error(), "upgrade") {
 		t.Errorf("%v", err)
 	}
 	if f.machine.Digest() != digest || f.machine.Next() != next {

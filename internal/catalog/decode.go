@@ -112,7 +112,7 @@ func entityPath(at Kind, index int, sub string) string {
 }
 
 // maxKeys is the most keys that an entity has.
-const maxKeys = 8
+const maxKeys = 9
 
 // object hands every field of an object to set and reports whether n is one. A repeated or unknown key is a fault; null
 // is as good as absent.

@@ -178,7 +178,7 @@ func (d *decoder) cycle(f *field) reckoner.Cycle {
 
 func (d *decoder) installation(n *node) {
 	in := &Installation{Target: Targets()[0]}
-	keys := []string{"id", "target", "account", "base_url", "token_env", "token_file", "day_ends_at", "resources"}
+	keys := []string{"id", "target", "account", "base_url", "token_env", "token_file", "day_ends_at", "resources", "aws"}
 	ok := d.object(n, keys, func(f *field) {
 		switch f.key {
 		case "id":
@@ -200,15 +200,13 @@ func (d *decoder) installation(n *node) {
 			})
 		case "resources":
 			d.elements(f, func(n *node) { d.resource(n, in) })
+		case "aws":
+			in.AWS = d.marketplace(f)
 		}
 	})
 	d.installations = append(d.installations, in)
-	switch {
-	case !ok:
-	case in.TokenEnv != "" && in.TokenFile != "":
-		d.fault(n.line, "token_env and token_file are both given: keep one")
-	case in.BaseURL != "" && in.TokenEnv == "" && in.TokenFile == "":
-		d.fault(n.line, "base_url without token_env or token_file: name where the access token is")
+	if ok {
+		d.aimed(n, in)
 	}
 	d.want(n, "id", in.ID)
 	d.want(n, "account", in.AccountID)

@@ -132,6 +132,9 @@ func (o *object) installation(in *Installation) {
 		o.time("from", r.From)
 		o.time("to", r.To)
 	})
+	if in.AWS != nil {
+		o.object("aws", func(o *object) { o.marketplace(in.AWS) })
+	}
 }
 
 func (o *object) credential(cr *Credential, secrets bool) {

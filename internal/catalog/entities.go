@@ -117,7 +117,5 @@ type Installation struct {
 	TokenFile string        // or the file that does
 	DayEndsAt time.Duration // of the day in UTC: a multiple of 15 minutes in [0, 24 h)
 	Resources []Resource
+	AWS       *Marketplace // nil: it is of another target
 }
-
-// Targets returns the partners that an installation can be of.
-func Targets() []string { return []string{"vercel"} }

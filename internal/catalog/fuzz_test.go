@@ -15,6 +15,8 @@ func FuzzParse(f *testing.F) {
 	f.Add(configs.Catalog, false)
 	f.Add([]byte(base), false)
 	f.Add(manyAccounts(2), true)
+	f.Add([]byte(base+"installations: [{id: i, target: aws-marketplace, account: "+account1+", aws: {product_code: p, region: us-east-1, customer_account_id: '123456789012',"+
+		" from: 2026-01-01T00:00:00Z, dimensions: [{meter: calls, dimension: d, unit: 1000}]}}]\n"), false)
 	for _, s := range []string{"", "{}", "- a", "a: &a [*a]", "accounts: [{id: x}]", `{"accounts":[{"id":null}]}`, "? [a]: b", "!!set {a}"} {
 		f.Add([]byte(s), false)
 		f.Add([]byte(s), true)

@@ -92,6 +92,9 @@ func anyEntity(t *rapid.T, kind Kind) Entity {
 		if rapid.Bool().Draw(t, "url") {
 			in.BaseURL, in.TokenEnv = "https://example.com/p", "TOKEN"
 		}
+		if rapid.Bool().Draw(t, "aws") {
+			in.Target, in.TokenEnv, in.DayEndsAt, in.AWS = TargetAWSMarketplace, "", 0, anyMarketplace(t)
+		}
 		for _, id := range some(t, "resource", keysOf[SubscriptionKind]) {
 			in.Resources = append(in.Resources, Resource{SubscriptionID: id, ResourceID: anyText(t, "resource id"), To: anyTime(t, "to")})
 		}
@@ -107,6 +110,25 @@ func anyEntity(t *rapid.T, kind Kind) Entity {
 		e = cr
 	}
 	return e
+}
+
+func anyMarketplace(t *rapid.T) *Marketplace {
+	m := &Marketplace{Region: one(t, "region", "us-east-1", "cn-northwest-1"), From: time.Date(2026, 1, 1, 5, 0, 0, 0, time.UTC)}
+	if rapid.Bool().Draw(t, "license") {
+		m.LicenseARN = "arn:aws:license-manager::294406891311:license:l-1"
+	} else {
+		m.ProductCode = anyText(t, "product")
+	}
+	if m.LicenseARN != "" || rapid.Bool().Draw(t, "number") {
+		m.CustomerAccountID = "012345678901"
+	} else {
+		m.CustomerIdentifier = anyText(t, "customer")
+	}
+	for _, name := range append([]string{"d0"}, some(t, "dimension", []string{"d1", "0x1", "true"})...) {
+		m.Dimensions = append(m.Dimensions, Dimension{Meter: one(t, "dimension's meter", keysOf[MeterKind]...), Dimension: name,
+			Unit: reckoner.Thousandths(rapid.Int64Range(1, 1<<62).Draw(t, "unit")), From: one(t, "from", time.Time{}, time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC))})
+	}
+	return m
 }
 
 func anyMeter(t *rapid.T, key string) *Meter {

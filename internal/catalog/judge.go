@@ -109,6 +109,11 @@ func references(e Entity, each func(path string, to Kind, key string)) {
 		for i := range e.Resources {
 			one(fmt.Sprintf("resources[%d].subscription", i), SubscriptionKind, e.Resources[i].SubscriptionID)
 		}
+		if e.AWS != nil {
+			for i := range e.AWS.Dimensions {
+				one(fmt.Sprintf("aws.dimensions[%d].meter", i), MeterKind, e.AWS.Dimensions[i].Meter)
+			}
+		}
 	case *Credential:
 		for i, id := range e.Organizations {
 			if id != everyOrganization {

@@ -127,6 +127,12 @@ func mentionsOf(r *row) []mention {
 		for i := range e.Prices {
 			all = append(all, mention{MeterKind, e.Prices[i].Meter, r})
 		}
+	case *Installation:
+		if e.AWS != nil {
+			for i := range e.AWS.Dimensions {
+				all = append(all, mention{MeterKind, e.AWS.Dimensions[i].Meter, r})
+			}
+		}
 	case *Credential:
 		for _, id := range e.Organizations {
 			if id != everyOrganization {

@@ -46,6 +46,15 @@ func TestEveryFaultIsNamedWithItsLine(t *testing.T) {
 	install := func(rest string) string {
 		return "installations:\n- {id: i1, account: " + account1 + ", " + rest + "}\n"
 	}
+	aws := func(product, dimensions string) string {
+		if product != "" {
+			product += ", "
+		}
+		return "aws: {" + product + "region: us-east-1, customer_account_id: '123456789012', from: 2026-01-01T00:00:00Z, " + dimensions + "}"
+	}
+	toAWS := func(product, dimensions string) string {
+		return install("target: aws-marketplace, " + aws(product, dimensions))
+	}
 	credential := func(rest string) string {
 		return "credentials:\n- {id: c, secret_sha256: " + strings.Repeat("0", 64) + ", " + rest + "}\n"
 	}
@@ -116,12 +125,34 @@ func TestEveryFaultIsNamedWithItsLine(t *testing.T) {
 		{"subscription's plan", replaced("plan: pro", "plan: prof"), `9: subscriptions[0].plan: no plan has id "prof"`},
 		{"subscription without account", "subscriptions:\n- {id: a}", "2: subscriptions[0]: account is missing"},
 		{"period", replaced("{anchor: 2026-01-31T00:00:00Z}", "{every: hour}"), `subscriptions[0].period.every: unknown "hour": want month, day, week, year`},
-		{"target", base + install("target: acme"), `installations[0].target: unknown "acme": want vercel`},
+		{"target", base + install("target: acme"), `installations[0].target: unknown "acme": want vercel, aws-marketplace`},
 		{"token twice", base + install("token_env: A, token_file: b"), "installations[0]: token_env and token_file are both given"},
 		{"token missing", base + install("base_url: 'https://a'"), "installations[0]: base_url without token_env or token_file"},
 		{"url scheme", base + install("base_url: 'ftp://a', token_env: A"), "installations[0].base_url: \"ftp://a\": want https://HOST"},
 		{"url user", base + install("base_url: 'https://u:p@a', token_env: A"), "want no user"},
 		{"url plain", base + install("base_url: 'http://example.com', token_env: A"), "plain http is for loopback"},
+		{"aws without aws", base + install("target: aws-marketplace"), "installations[0]: target aws-marketplace without aws: say which product"},
+		{"aws for vercel", base + install(aws("product_code: p", "dimensions: [{meter: calls, dimension: d}]")), "installations[0]: aws is for target aws-marketplace, and this one is of vercel"},
+		{"aws token", base + install("target: aws-marketplace, token_env: A, "+aws("product_code: p", "dimensions: [{meter: calls, dimension: d}]")), "installations[0]: token_env and token_file are not for target aws-marketplace"},
+		{"aws day end", base + install("target: aws-marketplace, day_ends_at: '01:00', "+aws("product_code: p", "dimensions: [{meter: calls, dimension: d}]")), "day_ends_at is not for target aws-marketplace"},
+		{"aws key", base + toAWS("product_code: p, prodct: x", "dimensions: [{meter: calls, dimension: d}]"), `installations[0].aws: unknown key "prodct"`},
+		{"aws product and license", base + toAWS("product_code: p, license_arn: 'arn:aws:license-manager::1:license:l'", "dimensions: [{meter: calls, dimension: d}]"), "aws: product_code and license_arn are both given, and AWS bills twice"},
+		{"aws no product", base + toAWS("", "dimensions: [{meter: calls, dimension: d}]"), "aws: license_arn is missing"},
+		{"aws license", base + toAWS("license_arn: l-1", "dimensions: [{meter: calls, dimension: d}]"), `aws.license_arn: "l-1": want the ARN of a license`},
+		{"aws two customers", base + toAWS("product_code: p, customer_identifier: c", "dimensions: [{meter: calls, dimension: d}]"), "customer_account_id and customer_identifier are both given"},
+		{"aws identifier with license", base + strings.Replace(toAWS("license_arn: 'arn:aws:l:::l'", "dimensions: [{meter: calls, dimension: d}]"), "customer_account_id: '123456789012'", "customer_identifier: c", 1), "customer_identifier does not go with license_arn"},
+		{"aws no customer", base + strings.Replace(toAWS("product_code: p", "dimensions: [{meter: calls, dimension: d}]"), "customer_account_id: '123456789012', ", "", 1), "aws: customer_account_id is missing"},
+		{"aws customer", base + strings.Replace(toAWS("product_code: p", "dimensions: [{meter: calls, dimension: d}]"), "'123456789012'", "'1234'", 1), `aws.customer_account_id: "1234": want the 12 digits`},
+		{"aws region", base + strings.Replace(toAWS("product_code: p", "dimensions: [{meter: calls, dimension: d}]"), "us-east-1", "Virginia", 1), `aws.region: "Virginia": want a region of AWS`},
+		{"aws no region", base + strings.Replace(toAWS("product_code: p", "dimensions: [{meter: calls, dimension: d}]"), "region: us-east-1, ", "", 1), "aws: region is missing"},
+		{"aws no from", base + strings.Replace(toAWS("product_code: p", "dimensions: [{meter: calls, dimension: d}]"), "from: 2026-01-01T00:00:00Z, ", "", 1), "aws: from is missing"},
+		{"aws from", base + strings.Replace(toAWS("product_code: p", "dimensions: [{meter: calls, dimension: d}]"), "T00:00", "T00:30", 1), "aws.from: 2026-01-01T00:30:00Z is not the start of an hour in UTC"},
+		{"aws no dimensions", base + toAWS("product_code: p", ""), "aws: dimensions is missing"},
+		{"aws dimension's meter", base + toAWS("product_code: p", "dimensions: [{dimension: d}]"), "aws.dimensions[0]: meter is missing"},
+		{"aws dimension's meter unknown", base + toAWS("product_code: p", "dimensions: [{meter: cals, dimension: d}]"), `aws.dimensions[0].meter: no meter has name "cals"`},
+		{"aws dimension of a level", base + toAWS("product_code: p", "dimensions: [{meter: disk, dimension: d}]"), `aws.dimensions: meter "disk" is of type total, and AWS adds up`},
+		{"aws dimension twice", base + toAWS("product_code: p", "dimensions: [{meter: calls, dimension: d}, {meter: calls, dimension: d}]"), `aws.dimensions[1]: the dimension "d" is there already`},
+		{"aws unit", base + toAWS("product_code: p", "dimensions: [{meter: calls, dimension: d, unit: 0}]"), "aws.dimensions[0].unit: is 0: say how much"},
 		{"day end", base + install("day_ends_at: '24:00'"), "installations[0].day_ends_at: \"24:00\": want a time of the day"},
 		{"day end quarter", base + install("day_ends_at: '00:10'"), "in quarter hours"},
 		{"day end offset", base + install("day_ends_at: '+15:00'"), "want a time of the day"},

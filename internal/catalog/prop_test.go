@@ -223,6 +223,10 @@ func plainly(e Entity) any {
 		s := *e
 		s.Limit = nil
 		return fmt.Sprintf("%+v %v", s, e.Limit)
+	case *Installation:
+		in := *e
+		in.AWS = nil
+		return fmt.Sprintf("%+v %+v", in, e.AWS)
 	case *Meter:
 		return fmt.Sprintf("%+v %d %+v", e.Meter, e.Priority, e.Match)
 	case *Plan:

@@ -132,7 +132,7 @@ type tables struct {
 	rows     [kinds]*btree.Map[string, *row]
 	names    [2]*btree.Map[string, *row] // of organizations and projects
 	sets     [orders]*btree.BTreeG[*row]
-	mentions *btree.BTreeG[mention]   // organizations by credentials, meters by plans
+	mentions *btree.BTreeG[mention]   // organizations by credentials, meters by plans and by installations
 	rules    []*Meter                 // those with a match, in the order in which they are tried
 	deleted  *btree.Map[string, *row] // tombstones, by Ref.String
 	history  *btree.BTreeG[*row]      // every row in force, tombstones included, by version
