@@ -98,11 +98,14 @@ func TestClusterStatementsParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := query("sync_replicas")
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"sync_replicas", "sync_reports", "sync_totals"} {
+		text, err := query(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, migration{name: name, text: text})
 	}
-	for _, m := range append(all, migration{name: "sync_replicas", text: text}) {
+	for _, m := range all {
 		statements, err := s.statements(m)
 		if err != nil {
 			t.Fatal(err)
@@ -118,7 +121,7 @@ func TestClusterStatementsParse(t *testing.T) {
 // The tables say themselves that an insert is on disk before it is acknowledged and that nothing is deduplicated.
 func TestTablesAreDurableAndNeverDeduplicateInserts(t *testing.T) {
 	l := openLedger(t)
-	for _, name := range []string{"entries", "refusals", "totals", "checkpoints", "logs", "schema_migrations", "catalog"} {
+	for _, name := range []string{"entries", "refusals", "totals", "checkpoints", "logs", "schema_migrations", "catalog", "reports", "report_claims"} {
 		engine := scalar[string](t, l, fmt.Sprintf(
 			"SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = '%s'", name))
 		for _, want := range []string{"fsync_after_insert = 1", "fsync_part_directory = 1", "non_replicated_deduplication_window = 0"} {

@@ -60,6 +60,7 @@ var (
 	_ ledger.Reader   = (*Ledger)(nil)
 
 	_ ledger.CatalogMirror = (*Ledger)(nil)
+	_ ledger.ReportStore   = (*Ledger)(nil)
 )
 
 // Open prepares a ledger. It does not connect: Ping does. No error of this package repeats the URL's secrets.

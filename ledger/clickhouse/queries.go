@@ -18,36 +18,39 @@ type queries struct {
 	logs, logRegister, losses, transactions, usageSources, debited string
 	strays, accountsOfEntries, accountsOfTotals, unbalanced        string
 	insertCatalog, catalogVersion                                  string
+	insertReports, insertReportClaims                              string
 }
 
 func loadQueries() (queries, error) {
 	var q queries
 	for name, text := range map[string]*string{
-		"migrations_applied":  &q.migrationsApplied,
-		"migration_record":    &q.migrationRecord,
-		"insert_entries":      &q.insertEntries,
-		"insert_refusals":     &q.insertRefusals,
-		"insert_totals":       &q.insertTotals,
-		"insert_checkpoints":  &q.insertCheckpoints,
-		"checkpoint":          &q.checkpoint,
-		"restore_entries":     &q.restoreEntries,
-		"restore_refusals":    &q.restoreRefusals,
-		"audit":               &q.audit,
-		"totals":              &q.totals,
-		"earlier_entries":     &q.earlierEntries,
-		"earlier_refusals":    &q.earlierRefusals,
-		"logs":                &q.logs,
-		"log_register":        &q.logRegister,
-		"losses":              &q.losses,
-		"transactions":        &q.transactions,
-		"usage_sources":       &q.usageSources,
-		"debited":             &q.debited,
-		"strays":              &q.strays,
-		"accounts_of_entries": &q.accountsOfEntries,
-		"accounts_of_totals":  &q.accountsOfTotals,
-		"unbalanced":          &q.unbalanced,
-		"insert_catalog":      &q.insertCatalog,
-		"catalog_version":     &q.catalogVersion,
+		"migrations_applied":   &q.migrationsApplied,
+		"migration_record":     &q.migrationRecord,
+		"insert_entries":       &q.insertEntries,
+		"insert_refusals":      &q.insertRefusals,
+		"insert_totals":        &q.insertTotals,
+		"insert_checkpoints":   &q.insertCheckpoints,
+		"checkpoint":           &q.checkpoint,
+		"restore_entries":      &q.restoreEntries,
+		"restore_refusals":     &q.restoreRefusals,
+		"audit":                &q.audit,
+		"totals":               &q.totals,
+		"earlier_entries":      &q.earlierEntries,
+		"earlier_refusals":     &q.earlierRefusals,
+		"logs":                 &q.logs,
+		"log_register":         &q.logRegister,
+		"losses":               &q.losses,
+		"transactions":         &q.transactions,
+		"usage_sources":        &q.usageSources,
+		"debited":              &q.debited,
+		"strays":               &q.strays,
+		"accounts_of_entries":  &q.accountsOfEntries,
+		"accounts_of_totals":   &q.accountsOfTotals,
+		"unbalanced":           &q.unbalanced,
+		"insert_catalog":       &q.insertCatalog,
+		"catalog_version":      &q.catalogVersion,
+		"insert_reports":       &q.insertReports,
+		"insert_report_claims": &q.insertReportClaims,
 	} {
 		var err error
 		if *text, err = query(name); err != nil {

@@ -100,15 +100,18 @@ func afterArgs(args []any, after *ledger.Place) []any {
 		ch.Named("after_offset", p.Offset), ch.Named("after_index", p.Index))
 }
 
-func (l *Ledger) syncReplicas(ctx context.Context) error {
+func (l *Ledger) syncReplicas(ctx context.Context) error { return l.sync(ctx, "sync_replicas") }
+
+// sync waits, on a cluster, until every replica of some tables holds what was acknowledged.
+func (l *Ledger) sync(ctx context.Context, name string) error {
 	if l.schema.cluster == "" {
 		return nil
 	}
-	text, err := query("sync_replicas")
+	text, err := query(name)
 	if err != nil {
 		return err
 	}
-	return l.run(ctx, migration{name: "sync_replicas", text: text})
+	return l.run(ctx, migration{name: name, text: text})
 }
 
 // stream yields the rows of a query as they arrive and ends after the first error that is not about one row. A consumer

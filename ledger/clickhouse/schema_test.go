@@ -27,7 +27,7 @@ func TestRenderedSchemaMatchesItsSnapshot(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, extra := range []string{"create_database", "sync_replicas"} {
+			for _, extra := range []string{"create_database", "sync_replicas", "sync_reports", "sync_totals"} {
 				text, err := query(extra)
 				if err != nil {
 					t.Fatal(err)
@@ -133,6 +133,8 @@ func TestInsertsListTheColumnsOfTheTables(t *testing.T) {
 	compareInsert(t, tables.totals)
 	compareInsert(t, tables.checkpoints)
 	compareInsert(t, tables.catalog)
+	compareInsert(t, tables.reports)
+	compareInsert(t, tables.claims)
 }
 
 func compareInsert[T any](t *testing.T, table *table[T]) {

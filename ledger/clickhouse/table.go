@@ -216,14 +216,14 @@ func cut(texts []string, add func(b []byte, i int) []byte) {
 	}
 }
 
-// labels is an array a row, of one part of its metadata.
-func labels[T, V any](name, wire string, metadata func(*T) []reckoner.Label, part func(reckoner.Label) V) column[T] {
+// list is an array a row, of one part of each element of a list.
+func list[T, E, V any](name, wire string, elements func(*T) []E, part func(E) V) column[T] {
 	return column[T]{name, wire, func(dst driver.BatchColumn, rows []T) error {
 		var values []V
 		for i := range rows {
 			values = values[:0]
-			for _, l := range metadata(&rows[i]) {
-				values = append(values, part(l))
+			for _, e := range elements(&rows[i]) {
+				values = append(values, part(e))
 			}
 			if err := dst.AppendRow(values); err != nil {
 				return err

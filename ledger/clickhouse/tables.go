@@ -7,19 +7,23 @@ import (
 	"reckoner/ledger"
 )
 
-// tables are the four that Write fills, and the copy of the catalog. Each has its columns in the order of its
-// queries/insert_*.sql.
+// tables are the four that Write fills, the copy of the catalog, and reports with their claims. Each has its columns in the
+// order of its queries/insert_*.sql.
 type tables struct {
 	entries     *table[ledger.Entry]
 	refusals    *table[ledger.Refusal]
 	totals      *table[ledger.Total]
 	checkpoints *table[ledger.Checkpoint]
 	catalog     *table[ledger.CatalogRow]
+	reports     *table[ledger.Report]
+	claims      *table[ledger.ReportClaim]
 }
 
 func newTables(q queries) tables {
 	s := new(scratch)
-	return tables{entriesTable(s, q), refusalsTable(s, q), totalsTable(s, q), checkpointsTable(s, q), catalogTable(s, q)}
+	return tables{
+		entriesTable(s, q), refusalsTable(s, q), totalsTable(s, q), checkpointsTable(s, q), catalogTable(s, q), reportsTable(s, q), claimsTable(s, q),
+	}
 }
 
 func entriesTable(s *scratch, q queries) *table[ledger.Entry] {
@@ -50,9 +54,9 @@ func entriesTable(s *scratch, q queries) *table[ledger.Entry] {
 		text(s, "description", func(r *row) string { return r.Description }),
 		text(s, "user_id", func(r *row) string { return r.UserID }),
 		text(s, "customer_id", func(r *row) string { return r.CustomerID }),
-		labels("metadata_keys", "Array(String)", metadata, func(l reckoner.Label) string { return l.Key }),
-		labels("metadata_values", "Array(String)", metadata, func(l reckoner.Label) string { return l.Value }),
-		labels("metadata_json", "Array(Bool)", metadata, func(l reckoner.Label) bool { return l.JSON }),
+		list("metadata_keys", "Array(String)", metadata, func(l reckoner.Label) string { return l.Key }),
+		list("metadata_values", "Array(String)", metadata, func(l reckoner.Label) string { return l.Value }),
+		list("metadata_json", "Array(Bool)", metadata, func(l reckoner.Label) bool { return l.JSON }),
 		maybeQuantity(s, "usage_limit", func(r *row) *reckoner.Quantity { return r.Limit }),
 		fingerprint(s, "fingerprint", func(r *row) *reckoner.Fingerprint { return &r.Fingerprint }),
 		u32(s, "rules", func(r *row) uint32 { return r.Rules }),

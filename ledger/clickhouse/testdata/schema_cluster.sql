@@ -377,6 +377,63 @@ SELECT
 FROM logs FINAL
 ARRAY JOIN lost_partitions AS lost_partition, lost_from AS lost_first, lost_to AS lost_next, lost_records AS lost_count, lost_causes AS lost_cause;
 
+-- 0007_reports
+CREATE TABLE IF NOT EXISTS reports_local ON CLUSTER 'main'
+(
+    `installation_id` String CODEC(ZSTD(1)),
+    `target` LowCardinality(String),
+    `account_id` String CODEC(ZSTD(1)),
+    `timestamp` DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    `reporter` String CODEC(ZSTD(1)),
+    `moment` DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    `day_start` DateTime64(9, 'UTC') CODEC(ZSTD(1)),
+    `eod` DateTime64(9, 'UTC') CODEC(ZSTD(1)),
+    `period_start` DateTime64(9, 'UTC') CODEC(ZSTD(1)),
+    `period_end` DateTime64(9, 'UTC') CODEC(ZSTD(1)),
+    `as_of_log` UInt32 CODEC(ZSTD(1)),
+    `as_of_partition` Int32 CODEC(ZSTD(1)),
+    `as_of_offset` Int64 CODEC(ZSTD(1)),
+    `as_of_index` Int32 CODEC(ZSTD(1)),
+    `lag_nanoseconds` Int64 CODEC(ZSTD(1)),
+    `stale` Bool,
+    `rules` UInt32 CODEC(ZSTD(1)),
+    `inputs` String CODEC(ZSTD(3)),
+    `scope_subscriptions` Array(String) CODEC(ZSTD(1)),
+    `scope_starts` Array(DateTime64(9, 'UTC')) CODEC(ZSTD(1)),
+    `scope_ends` Array(DateTime64(9, 'UTC')) CODEC(ZSTD(1)),
+    `state` String CODEC(ZSTD(3)),
+    `payload` String CODEC(ZSTD(3)),
+    `figures` FixedString(32),
+    `attempt` UInt32 CODEC(ZSTD(1)),
+    `sent_at` Nullable(DateTime64(9, 'UTC')) CODEC(ZSTD(1)),
+    `status` Enum8('sending' = 1, 'accepted' = 2, 'failed' = 3, 'refused' = 4, 'superseded' = 5, 'expired' = 6),
+    `code` Int32 CODEC(ZSTD(1)),
+    `response` String CODEC(ZSTD(3)),
+    `error` String CODEC(ZSTD(3)),
+    `revision` UInt64 CODEC(ZSTD(1)),
+    INDEX account_id_bloom account_id TYPE bloom_filter(0.01) GRANULARITY 8
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}', revision)
+PARTITION BY toYYYYMM(`timestamp`)
+PRIMARY KEY (installation_id, `timestamp`)
+ORDER BY (installation_id, `timestamp`, reporter)
+SETTINGS index_granularity = 128, fsync_after_insert = 1, fsync_part_directory = 1, replicated_deduplication_window = 0, min_bytes_for_wide_part = 134217728;
+
+CREATE TABLE IF NOT EXISTS reports ON CLUSTER 'main' AS reports_local
+ENGINE = Distributed('main', 'reckoner', 'reports_local', cityHash64(installation_id));
+
+CREATE TABLE IF NOT EXISTS report_claims ON CLUSTER 'main'
+(
+    `installation_id` String CODEC(ZSTD(1)),
+    `reporter` String CODEC(ZSTD(1)),
+    `timestamp` DateTime64(3, 'UTC') CODEC(ZSTD(1)),
+    `claimed_at` DateTime('UTC') DEFAULT now()
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/all', '{shard}_{replica}', `timestamp`)
+ORDER BY (installation_id, reporter)
+TTL claimed_at + INTERVAL 7 DAY DELETE
+SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1, replicated_deduplication_window = 0, min_bytes_for_wide_part = 134217728;
+
 -- create_database
 CREATE DATABASE IF NOT EXISTS `reckoner` ON CLUSTER 'main';
 
@@ -389,5 +446,13 @@ SYSTEM SYNC REPLICA ON CLUSTER 'main' `reckoner`.entries_local LIGHTWEIGHT;
 
 SYSTEM SYNC REPLICA ON CLUSTER 'main' `reckoner`.refusals_local LIGHTWEIGHT;
 
+SYSTEM SYNC REPLICA ON CLUSTER 'main' `reckoner`.totals_local LIGHTWEIGHT;
+
+-- sync_reports
+SYSTEM SYNC REPLICA ON CLUSTER 'main' `reckoner`.reports_local LIGHTWEIGHT;
+
+SYSTEM SYNC REPLICA ON CLUSTER 'main' `reckoner`.report_claims LIGHTWEIGHT;
+
+-- sync_totals
 SYSTEM SYNC REPLICA ON CLUSTER 'main' `reckoner`.totals_local LIGHTWEIGHT;
 

@@ -1,0 +1,1 @@
+INSERT INTO report_claims (installation_id, reporter, `timestamp`)

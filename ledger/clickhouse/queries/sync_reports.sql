@@ -1,0 +1,2 @@
+SYSTEM SYNC REPLICA{{on_cluster}} `{{db}}`.reports_local LIGHTWEIGHT;
+SYSTEM SYNC REPLICA{{on_cluster}} `{{db}}`.report_claims LIGHTWEIGHT;

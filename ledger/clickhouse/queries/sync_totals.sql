@@ -1,0 +1,1 @@
+SYSTEM SYNC REPLICA{{on_cluster}} `{{db}}`.totals_local LIGHTWEIGHT;

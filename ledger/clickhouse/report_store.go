@@ -1,0 +1,216 @@
+package clickhouse
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"text/template"
+	"time"
+
+	ch "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"reckoner/ledger"
+)
+
+// reportQueries are the texts of queries/reports_*.sql. They hold only those conditions that a read has; every value is a
+// parameter.
+var reportQueries = template.Must(template.New("").ParseFS(queryFiles, "queries/reports_*.sql"))
+
+func reportQuery(name string, of any) (string, error) {
+	var b strings.Builder
+	if err := reportQueries.ExecuteTemplate(&b, name+".sql", of); err != nil {
+		return "", fmt.Errorf("query %s: %w", name, err)
+	}
+	return strings.TrimSpace(b.String()), nil
+}
+
+// syncReports makes what was stored before visible to the reads that follow, whichever replica they go to.
+func (l *Ledger) syncReports(ctx context.Context) error { return l.sync(ctx, "sync_reports") }
+
+// LastTimestamps implements ledger.ReportStore.
+func (l *Ledger) LastTimestamps(ctx context.Context, installationIDs []string) (map[string]time.Time, error) {
+	return l.timestamps(ctx, "reports_last", installationIDs)
+}
+
+// Claimed implements ledger.ReportStore.
+func (l *Ledger) Claimed(ctx context.Context, installationIDs []string, reporter string) (map[string]time.Time, error) {
+	return l.timestamps(ctx, "reports_claimed", installationIDs, ch.Named("reporter", reporter))
+}
+
+// timestamps reads a time of each installation.
+func (l *Ledger) timestamps(ctx context.Context, name string, installationIDs []string, args ...any) (map[string]time.Time, error) {
+	text, err := reportQuery(name, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.syncReports(ctx); err != nil {
+		return nil, err
+	}
+	type row struct {
+		id   string
+		last time.Time
+	}
+	scan := func(rows driver.Rows) (r row, err error) { return r, rows.Scan(&r.id, &r.last) }
+	found := make(map[string]time.Time, len(installationIDs))
+	for part := range parameterParts(installationIDs, textSize) {
+		for r, err := range stream(ctx, l, text, scan, append(slices.Clone(args), ch.Named("installation_ids", part))...) {
+			if err != nil {
+				return nil, fmt.Errorf("read the timestamps of reports: %w", err)
+			}
+			found[r.id] = r.last
+		}
+	}
+	return found, nil
+}
+
+// Claim implements ledger.ReportStore.
+func (l *Ledger) Claim(ctx context.Context, claims []ledger.ReportClaim) error {
+	for _, c := range claims {
+		if err := checkReport(&ledger.Report{InstallationID: c.InstallationID, Reporter: c.Reporter, Timestamp: c.Timestamp}); err != nil {
+			return ledger.MarkPermanent(fmt.Errorf("claim: %w", err))
+		}
+	}
+	return insert(ctx, l, l.tables.claims, claims)
+}
+
+// WriteReports implements ledger.ReportStore.
+func (l *Ledger) WriteReports(ctx context.Context, reports []ledger.Report) error {
+	for i := range reports {
+		if err := checkReport(&reports[i]); err != nil {
+			return ledger.MarkPermanent(err)
+		}
+	}
+	return insertByMonth(ctx, l, l.tables.reports, reports, func(r *ledger.Report) time.Time { return r.Timestamp })
+}
+
+// madeBefore is how long before the end of its part a report may have been made: a part is no longer than a day, and none is
+// reported before it begins. A day more is for nothing but care.
+const madeBefore = 48 * time.Hour
+
+// History implements ledger.ReportStore. It first looks for the keys, in columns that are small, and then reads their rows.
+func (l *Ledger) History(ctx context.Context, installationIDs []string, since time.Time) ([]ledger.Report, error) {
+	text, err := reportQuery("reports_newest", nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.syncReports(ctx); err != nil {
+		return nil, err
+	}
+	var keys []reportKey
+	for part := range parameterParts(installationIDs, textSize) {
+		for k, err := range stream(ctx, l, text, scanReportKey, ch.Named("installation_ids", part), ch.Named("since", nanos(since, time.Unix(0, 0))),
+			ch.Named("made_since", max(since.Add(-madeBefore).UnixMilli(), 0))) {
+			if err != nil {
+				return nil, fmt.Errorf("read the history of reports: %w", err)
+			}
+			keys = append(keys, k)
+		}
+	}
+	return l.reportsOf(ctx, keys)
+}
+
+// reportKey is what a report is kept by.
+type reportKey struct {
+	installation string
+	timestamp    int64 // milliseconds
+	reporter     string
+}
+
+func (k reportKey) compare(o reportKey) int {
+	return cmp.Or(cmp.Compare(k.installation, o.installation), cmp.Compare(k.timestamp, o.timestamp), cmp.Compare(k.reporter, o.reporter))
+}
+
+func scanReportKey(rows driver.Rows) (k reportKey, err error) {
+	var at time.Time
+	err = rows.Scan(&k.installation, &at, &k.reporter)
+	k.timestamp = at.UnixMilli()
+	return k, err
+}
+
+// reportsOf reads the reports of some keys, by installation and timestamp, each once. A key that was seen is stored, so a report that is not found is
+// one that another replica does not have yet.
+func (l *Ledger) reportsOf(ctx context.Context, keys []reportKey) ([]ledger.Report, error) {
+	slices.SortFunc(keys, reportKey.compare)
+	keys = slices.Compact(keys)
+	for again := false; ; again = true {
+		reports, err := l.readReports(ctx, keys)
+		if err != nil {
+			return nil, fmt.Errorf("read reports: %w", err)
+		}
+		if len(reports) == len(keys) {
+			return reports, nil
+		}
+		if again {
+			return nil, fmt.Errorf("read reports: %d of %d are there: were rows of the table reports deleted just now?", len(reports), len(keys))
+		}
+		if err := l.syncReports(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (l *Ledger) readReports(ctx context.Context, keys []reportKey) ([]ledger.Report, error) {
+	text, err := reportQuery("reports_rows", nil)
+	if err != nil {
+		return nil, err
+	}
+	wanted := make(map[reportKey]bool, len(keys))
+	for _, k := range keys {
+		wanted[k] = true
+	}
+	found := make([]ledger.Report, 0, len(keys))
+	var row reportRow
+	for part := range parameterParts(keys, func(k reportKey) int { return textSize(k.installation) }) {
+		ids, timestamps := make([]string, len(part)), make([]int64, len(part))
+		for i, k := range part {
+			ids[i], timestamps[i] = k.installation, k.timestamp
+		}
+		for r, err := range stream(ctx, l, text, row.scan, ch.Named("installation_ids", ids), ch.Named("timestamps", timestamps)) {
+			if err != nil {
+				return nil, err
+			}
+			if k := (reportKey{r.InstallationID, r.Timestamp.UnixMilli(), r.Reporter}); wanted[k] {
+				delete(wanted, k)
+				found = append(found, r)
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b ledger.Report) int {
+		return cmp.Or(cmp.Compare(a.InstallationID, b.InstallationID), a.Timestamp.Compare(b.Timestamp), cmp.Compare(a.Reporter, b.Reporter))
+	})
+	return found, nil
+}
+
+// parameterBytes bounds one parameter of a query. Over HTTP parameters stand in the URL: a server takes 128 KiB of one
+// (http_max_field_value_size) and 1 MiB of all (http_max_uri_size), unless it is set otherwise.
+const parameterBytes = 96 << 10
+
+// parameterParts cuts values into runs of which each fits a parameter, by the size that each takes there.
+func parameterParts[T any](values []T, size func(T) int) func(yield func([]T) bool) {
+	return func(yield func([]T) bool) {
+		start, bytes := 0, 0
+		for i, v := range values {
+			n := size(v)
+			if i > start && bytes+n > parameterBytes {
+				if !yield(values[start:i]) {
+					return
+				}
+				start, bytes = i, 0
+			}
+			bytes += n
+		}
+		if start < len(values) {
+			yield(values[start:])
+		}
+	}
+}
+
+// textSize is what a text takes as an element of an array in a URL: with its quotes, each sign of which is three, escapes
+// and a comma. An integer takes no more than an empty text and its digits.
+func textSize(s string) int {
+	return len(url.QueryEscape(s)) + 3*strings.Count(s, `\`) + 3*strings.Count(s, `'`) + len("%27%27%2C")
+}
