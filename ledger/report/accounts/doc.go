@@ -1,4 +1,4 @@
-// Package account makes the statement of any account, partner or not: what it used in a billing period, and what that
+// Package accounts makes the statement of any account, partner or not: what it used in a billing period, and what that
 // costs, by the same pure rules as what is reported to partners.
 //
 // Subscriptions of one account may have different periods, and one statement has one. So a Document holds a statement for
@@ -8,4 +8,4 @@
 //
 // When reads which periods are asked for (when.go); Read finds the subscriptions and asks the ledger, once (read.go); what
 // comes back is folded (make.go) into a Document, which is JSON (document.go), CSV (csv.go), or a table for people (table.go).
-package account
+package accounts
