@@ -52,6 +52,7 @@ type reader struct {
 	stopped bool // it is no JSON from here on
 
 	usageBroken bool   // not every row could be read, so nothing can be said about their sum
+	items       string // the path of the items
 	itemBroken  []bool // by item
 }
 
@@ -67,7 +68,12 @@ func (r *reader) fault(path, format string, args ...any) {
 }
 
 func (r *reader) syntax(err error) {
-	if !r.stopped {
+	switch {
+	case r.stopped:
+	case errors.Is(err, io.EOF):
+		r.stopped = true
+		r.fault("", "the body is empty")
+	default:
 		r.stopped = true
 		r.fault("", "invalid JSON at byte %d: %s", r.d.InputOffset(), strings.TrimPrefix(err.Error(), "jsontext: "))
 	}

@@ -2,6 +2,7 @@ package receiver
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -25,11 +26,11 @@ func (r *reader) rules(t *Taken, now time.Time) {
 	}
 	for i := range t.Items {
 		if !r.itemBroken[i] {
-			r.charged(fmt.Sprintf("item %d", i), &t.Items[i], names)
+			r.charged(r.items+"["+strconv.Itoa(i)+"]", &t.Items[i], names)
 		}
 	}
 	for i := range t.Discounts {
-		r.span(fmt.Sprintf("discount %d", i), t.Discounts[i].Start, t.Discounts[i].End)
+		r.span(fmt.Sprintf("billing.discounts[%d]", i), t.Discounts[i].Start, t.Discounts[i].End)
 	}
 	if !r.usageBroken {
 		r.rollUps(t.Usage)

@@ -25,7 +25,10 @@ func (r *reader) report(t *Taken) {
 
 // billing reads an array of items, or an object of items and discounts.
 func (r *reader) billing(path string, t *Taken) {
-	items := func(path string) { r.list(path, func(path string) { r.item(path, t) }) }
+	items := func(path string) {
+		r.items = path
+		r.list(path, func(path string) { r.item(path, t) })
+	}
 	switch r.d.PeekKind() {
 	case '[':
 		items(path)
