@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-
-	"reckoner"
 )
 
 // The kinds of lines of a CSV file.
@@ -39,10 +37,6 @@ type csvLine struct {
 func (d *Document) WriteCSV(out io.Writer) error {
 	w := csv.NewWriter(out)
 	w.UseCRLF = true
-	position := ""
-	if p := d.AsOf.Position; p != nil {
-		position = reckoner.Position{Log: p.Log, Partition: p.Partition, Offset: p.Offset, Index: p.Index}.String()
-	}
 	err := w.Write(csvHeader())
 	for i := range d.Statements {
 		s := &d.Statements[i]
@@ -50,7 +44,7 @@ func (d *Document) WriteCSV(out io.Writer) error {
 			if err == nil {
 				err = w.Write([]string{
 					d.AccountID, s.Start, s.End, strconv.FormatBool(s.Ended), l.kind, l.subscription, l.plan, l.meter, l.meterType, l.unit,
-					l.quantity, l.limit, l.included, l.price, l.name, l.amount, d.AsOf.Time, position, strconv.Itoa(d.Rules),
+					l.quantity, l.limit, l.included, l.price, l.name, l.amount, d.AsOf.Time, s.AsOf.String(), strconv.Itoa(d.Rules),
 				})
 			}
 		}

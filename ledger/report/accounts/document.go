@@ -20,10 +20,10 @@ type Document struct {
 	Statements     []Statement `json:"statements"`
 }
 
-// AsOf says what is in the figures: every event up to the position, none after it.
+// AsOf says when the ledger was read, and the last event that is in any of the statements.
 type AsOf struct {
 	Time     string    `json:"time"`     // before the read
-	Position *Position `json:"position"` // of the last event that changed any of the figures; nil: nothing was used
+	Position *Position `json:"position"` // nil: nothing was used
 }
 
 // Position is a place in the log.
@@ -39,6 +39,7 @@ type Statement struct {
 	Start          string         `json:"start"`
 	End            string         `json:"end"`
 	Ended          bool           `json:"ended"` // the period is over; else the figures are those up to now
+	AsOf           *Position      `json:"as_of"` // every event of these figures up to it is in them, and none after it; nil: nothing was used
 	Subscriptions  []Subscription `json:"subscriptions"`
 	Usage          []Usage        `json:"usage"` // of all of them, by meter
 	BySubscription []Usage        `json:"usage_by_subscription"`
@@ -102,6 +103,14 @@ func positionOf(p *reckoner.Position) *Position {
 		return nil
 	}
 	return &Position{p.Log, p.Partition, p.Offset, p.Index}
+}
+
+// String returns the position as the ledger writes it, empty for none.
+func (p *Position) String() string {
+	if p == nil {
+		return ""
+	}
+	return reckoner.Position{Log: p.Log, Partition: p.Partition, Offset: p.Offset, Index: p.Index}.String()
 }
 
 func timeText(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

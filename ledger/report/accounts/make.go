@@ -95,7 +95,7 @@ func (q *Query) statement(s *sheet, f *ledger.Figures, meters map[string]reckone
 		}
 		readings[r.SubscriptionID] = append(readings[r.SubscriptionID], report.Reading(r))
 	}
-	b := newBill(s.period, q.Now)
+	b := newBill(s.period, q.Now, f.AsOf)
 	for _, m := range s.members {
 		terms, err := q.terms(m, meters)
 		if err != nil {
@@ -134,10 +134,10 @@ func (k rowKey) compare(o rowKey) int {
 	return cmp.Or(cmp.Compare(k.meter, o.meter), cmp.Compare(k.kind, o.kind))
 }
 
-func newBill(p reckoner.Period, now time.Time) *bill {
+func newBill(p reckoner.Period, now time.Time, asOf *reckoner.Position) *bill {
 	return &bill{rows: make(map[rowKey]*Usage), Statement: Statement{
-		Start: timeText(p.Start), End: timeText(p.End), Ended: !now.Before(p.End), Subscriptions: []Subscription{},
-		Usage: []Usage{}, BySubscription: []Usage{}, Items: []Item{}, Discounts: []Discount{},
+		Start: timeText(p.Start), End: timeText(p.End), Ended: !now.Before(p.End), AsOf: positionOf(asOf),
+		Subscriptions: []Subscription{}, Usage: []Usage{}, BySubscription: []Usage{}, Items: []Item{}, Discounts: []Discount{},
 	}}
 }
 

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"reckoner"
 )
 
 // tableWidth is how wide a table is at most, as far as its numbers allow: names are cut, numbers never.
@@ -20,7 +18,7 @@ func (d *Document) WriteTable(out io.Writer) error {
 	if d.SubscriptionID != "" {
 		fmt.Fprintf(&b, "of its subscription %s alone\n", plain(d.SubscriptionID))
 	}
-	fmt.Fprintf(&b, "as of %s, %s; rules %d\n", d.AsOf.Time, d.AsOf.Position.text(), d.Rules)
+	fmt.Fprintf(&b, "as of %s; rules %d\n", d.AsOf.Time, d.Rules)
 	for i := range d.Statements {
 		d.Statements[i].table(&b)
 	}
@@ -30,19 +28,16 @@ func (d *Document) WriteTable(out io.Writer) error {
 	return nil
 }
 
-func (p *Position) text() string {
-	if p == nil {
-		return "nothing was used"
-	}
-	return "position " + reckoner.Position{Log: p.Log, Partition: p.Partition, Offset: p.Offset, Index: p.Index}.String()
-}
-
 func (s *Statement) table(b *strings.Builder) {
 	state := "so far"
 	if s.Ended {
 		state = "whole"
 	}
-	fmt.Fprintf(b, "\n%s until %s UTC, %s\n", bound(s.Start), bound(s.End), state)
+	fmt.Fprintf(b, "\n%s until %s UTC, %s", bound(s.Start), bound(s.End), state)
+	if s.AsOf != nil {
+		fmt.Fprintf(b, ", as of position %s", s.AsOf)
+	}
+	b.WriteByte('\n')
 	if len(s.Usage) == 0 {
 		b.WriteString("\n  nothing was used\n")
 	} else {
