@@ -28,10 +28,10 @@ func verdict(status int) partner.Verdict {
 	}
 }
 
-// reason says why an answer is no success, and what to do.
-func reason(res *http.Response) error {
-	status := strings.TrimSpace(fmt.Sprintf("%d %s", res.StatusCode, http.StatusText(res.StatusCode)))
-	switch res.StatusCode {
+// reason says why an answer is no success, and what to do. It quotes nothing of the answer.
+func reason(code int) error {
+	status := strings.TrimSpace(fmt.Sprintf("%d %s", code, http.StatusText(code)))
+	switch code {
 	case http.StatusBadRequest:
 		return fmt.Errorf("the partner answered %s: it does not take this report; its answer says why", status)
 	case http.StatusUnauthorized:
@@ -46,11 +46,11 @@ func reason(res *http.Response) error {
 		return fmt.Errorf("the partner answered %s: it asks for fewer requests", status)
 	}
 	switch {
-	case res.StatusCode >= 500:
+	case code >= 500:
 		return fmt.Errorf("the partner answered %s: it failed", status)
-	case res.StatusCode >= 400:
+	case code >= 400:
 		return fmt.Errorf("the partner answered %s", status)
-	case res.StatusCode >= 300:
+	case code >= 300:
 		return fmt.Errorf("the partner answered %s: redirects are never followed, because the access token would go along; see base_url", status)
 	default:
 		return fmt.Errorf("the partner answered %s, and only 201 says that it took the report; see whether base_url is the partner's", status)

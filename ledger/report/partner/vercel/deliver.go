@@ -28,11 +28,14 @@ func (t *Target) Deliver(ctx context.Context, d *partner.Delivery) partner.Answe
 	secret := newSecret(d.Token)
 	req, err := t.request(ctx, d)
 	if err != nil {
-		return partner.Answer{Verdict: partner.Again, Err: secret.hide(err)}
+		return partner.Answer{Verdict: partner.Again, Err: err}
 	}
 	res, err := t.client.Do(req)
-	if err != nil {
-		return partner.Answer{Verdict: partner.Again, Err: secret.hide(fmt.Errorf("no answer came: %w", bare(err)))}
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return partner.Answer{Verdict: partner.Again, Err: fmt.Errorf("no answer came in time: %w", ctx.Err())}
+	case err != nil: // it may quote what is no HTTP
+		return partner.Answer{Verdict: partner.Again, Err: fmt.Errorf("no answer came: %w", secret.hide(bare(err)))}
 	}
 	defer func() { _ = res.Body.Close() }()
 	defer time.AfterFunc(bodyWait, cancel).Stop()
@@ -45,7 +48,7 @@ func (t *Target) Deliver(ctx context.Context, d *partner.Delivery) partner.Answe
 		return a
 	}
 	a.RetryAfter = retryAfter(res.Header.Get("Retry-After"), t.o.Now())
-	a.Err = secret.hide(reason(res))
+	a.Err = reason(res.StatusCode)
 	return a
 }
 
