@@ -127,6 +127,24 @@ func TestLevelsAndPeaks(t *testing.T) {
 	}
 }
 
+// The limit of the account is that of its subscriptions, added, where every one that the meter is used by has one.
+func TestLimitsAddUp(t *testing.T) {
+	const line = "- {id: %s, account: " + owner + ", meter: calls%s}\n"
+	for _, c := range []struct{ a, b, want string }{
+		{`, limit: "5.5"`, `, limit: "10"`, "15.5"}, {`, limit: "5.5"`, "", ""}, {"", `, limit: "5.5"`, ""},
+	} {
+		of := parse(t, "organizations: [{id: o}]\naccounts: [{id: "+owner+", organization: o}]\nmeters: [{name: calls}]\nsubscriptions:\n"+
+			fmt.Sprintf(line, "a", c.a)+fmt.Sprintf(line, "b", c.b))
+		d, err := Read(t.Context(), new(world), &Query{Catalog: of, AccountID: owner, Now: noon()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u := d.Statements[0].Usage; len(u) != 1 || u[0].limit() != c.want {
+			t.Errorf("%s and %s: %+v", c.a, c.b, u)
+		}
+	}
+}
+
 func TestReadRefuses(t *testing.T) {
 	for _, c := range []struct {
 		account, subscription, period string
