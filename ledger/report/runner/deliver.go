@@ -84,7 +84,9 @@ func (d *delivery) send(row *ledger.Report) bool {
 			row.Status, d.at = ledger.ReportAccepted, row.Moment
 			return true
 		case partner.Final:
-			row.Status = ledger.ReportRefused
+			if row.Status = ledger.ReportRefused; before != nil {
+				row.Status = ledger.ReportFailed // an attempt before may have got through, and only its answer was lost
+			}
 			d.bad(refused, fmt.Errorf("%s: refused: %s", part(row), row.Error))
 			return true
 		default:
