@@ -4,9 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -343,6 +346,35 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 	}
 	if opened > concurrency+1 || answers != concurrency*rounds {
 		t.Errorf("%d connections for %d deliveries at once, %d answers", opened, concurrency, answers)
+	}
+}
+
+// One connection carries all deliveries where the partner speaks HTTP/2, and the path arrives as it was written.
+func TestOverHTTP2(t *testing.T) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor == 2 && r.URL.EscapedPath() == "/v1/installations/%2E%2E/billing" && r.Header.Get("Authorization") == "Bearer "+token {
+			w.WriteHeader(http.StatusCreated)
+		}
+	}))
+	srv.EnableHTTP2 = true
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // it reports the handshake below
+	srv.StartTLS()
+	defer srv.Close()
+	trusting := transport(4)
+	trusting.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
+	trusting.TLSClientConfig.RootCAs.AddCert(srv.Certificate())
+	target := New(Options{Transport: trusting})
+	defer target.Close()
+	d := delivery(srv.URL)
+	d.Installation.ID = ".."
+	if a := target.Deliver(t.Context(), d); a.Verdict != partner.Accepted {
+		t.Errorf("%+v", a)
+	}
+	// A certificate that nobody vouches for ends a delivery before the token is sent.
+	wary := New(Options{})
+	defer wary.Close()
+	if a := wary.Deliver(t.Context(), d); a.Verdict != partner.Again || a.Err == nil || !strings.Contains(a.Err.Error(), "certificate") {
+		t.Errorf("%+v", a)
 	}
 }
 
