@@ -191,8 +191,6 @@ func (a *agent) gate(ctx context.Context, key string) (fate, error) {
 	}
 }
 
-func (a *agent) mu2() *sync.Mutex { return &a.world.mu }
-
 // after ends an operation that was done.
 func (a *agent) after(ctx context.Context, f fate) error {
 	switch f {
