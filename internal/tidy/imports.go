@@ -71,6 +71,7 @@ var owners = []struct{ library, dir string }{
 	{"github.com/ebitengine/purego", "internal/embedded/chdb"},
 	{"github.com/ClickHouse/ch-go", "internal/embedded/chdb"},
 	{"github.com/cockroachdb/pebble", "aggregator"},
+	{"github.com/aws", "ledger/report/partner/awsmarketplace"},
 	{"github.com/compose-spec/compose-go", "deploy"},
 	{"github.com/stretchr/testify", ""}, // the standard library and go-cmp compare
 	{"github.com/prometheus/client_golang/prometheus/promauto", ""},
