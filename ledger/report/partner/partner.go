@@ -37,6 +37,13 @@ type Ambient interface {
 	Ambient()
 }
 
+// Carrier is a Target whose reports tell of what earlier ones did not, however long ago that was. No part of a day is lost to
+// it, so none of them expires.
+type Carrier interface {
+	Target
+	CarriesOver()
+}
+
 // Draft is a report before it is sent.
 type Draft struct {
 	Payload []byte   // the exact bytes

@@ -8,6 +8,7 @@ import (
 
 	"reckoner/ledger"
 	"reckoner/ledger/report"
+	"reckoner/ledger/report/partner"
 )
 
 // expiredMax bounds how far back parts are told to have expired.
@@ -16,7 +17,7 @@ const expiredMax = 400 * 24 * time.Hour
 // expire finds the parts that nobody was told of, and that the partner takes no more: those after the last one that was
 // reported at all, as after days without a runner. They get rows, so that what was used in them is found as late usage.
 func (p *preparation) expire(j *job) error {
-	if len(j.past) == 0 || len(j.parts) == 0 {
+	if _, carries := j.target.(partner.Carrier); carries || len(j.past) == 0 || len(j.parts) == 0 {
 		return nil
 	}
 	from, until := j.past[len(j.past)-1].Day.End, j.parts[0].Day.Start

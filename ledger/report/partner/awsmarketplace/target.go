@@ -37,7 +37,10 @@ type Target struct {
 	loaded *aws.Config
 }
 
-var _ partner.Ambient = (*Target)(nil)
+var (
+	_ partner.Ambient = (*Target)(nil)
+	_ partner.Carrier = (*Target)(nil)
+)
 
 // New returns a Target. Credentials are looked for at the first delivery.
 func New(o Options) *Target {
@@ -56,6 +59,9 @@ func New(o Options) *Target {
 
 // Name is that of the catalog.
 func (*Target) Name() string { return catalog.TargetAWSMarketplace }
+
+// CarriesOver says that an hour that could not be reported goes out with the next one.
+func (*Target) CarriesOver() {}
 
 // Ambient says that AWS is found, and credentials for it, by the SDK.
 func (*Target) Ambient() {}
