@@ -192,6 +192,11 @@ func (p *preparation) read(all []asked) ([]ledger.Figures, error) {
 		return make([]ledger.Figures, len(all)), nil
 	}
 	half := len(all) / 2
+	for all[half-1].job == all[half].job { // an installation's questions stay together
+		if half++; half == len(all) {
+			half = slices.IndexFunc(all, func(a asked) bool { return a.job == all[len(all)-1].job })
+		}
+	}
 	first, err := p.read(all[:half])
 	if err != nil {
 		return nil, err
