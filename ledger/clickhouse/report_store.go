@@ -209,8 +209,14 @@ func parameterParts[T any](values []T, size func(T) int) func(yield func([]T) bo
 	}
 }
 
-// textSize is what a text takes as an element of an array in a URL: with its quotes, each sign of which is three, escapes
-// and a comma. An integer takes no more than an empty text and its digits.
+// textSize is what a text takes as an element of an array in a URL: with its quotes, each sign of which is three, what escapes
+// it, a comma and a space. An integer takes no more than an empty text and its digits.
 func textSize(s string) int {
-	return len(url.QueryEscape(s)) + 3*strings.Count(s, `\`) + 3*strings.Count(s, `'`) + len("%27%27%2C")
+	escapes := 0
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] == '\'' || s[i] == '\\' {
+			escapes += 9
+		}
+	}
+	return len(url.QueryEscape(s)) + escapes + len("%27%27%2C+")
 }
