@@ -26,6 +26,8 @@ type fake struct {
 	fault  func(n int) trap // drawn for each call of n records; nil: none
 	refuse func(dimension string) string
 
+	saying string // the message of exceptions that a test wants
+
 	duplicates []meterKey
 	doubted    map[meterKey]int32 // records that nobody was told of what came of them
 }
@@ -114,7 +116,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if t.code != "" {
-		exception(w, t, "as the test wants it")
+		exception(w, t, cmp.Or(f.saying, "as the test wants it"))
 		return
 	}
 	if code, why := f.wrong(&in); code != "" {

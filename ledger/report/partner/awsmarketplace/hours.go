@@ -20,6 +20,8 @@ const (
 	monthEnd = 6 * time.Hour
 	// lead is how long before that an hour is given up: a delivery needs time.
 	lead = 5 * time.Minute
+	// freshMax is how long ago the first report of an installation may begin.
+	freshMax = 7 * day
 	// openMax bounds the hours of which it is not known what came of them.
 	openMax = 48
 )
@@ -45,13 +47,17 @@ func (t *Target) Due(terms *report.Terms, past []ledger.Report, now time.Time) (
 	if err != nil {
 		return nil, err
 	}
+	from := begins(market)
+	if head.Until.IsZero() && now.Sub(from) > freshMax {
+		return nil, fmt.Errorf("installation %q: nothing is kept of what AWS was told of it, and from (%s) is more than %d days ago. If it was reported before, all since then would be billed again: set from to the first hour that AWS has not been told of (see BatchMeterUsage in CloudTrail)",
+			terms.Installation.ID, from.Format(time.RFC3339), freshMax/day)
+	}
 	var parts []report.Part
 	for i := range head.Open {
 		if o := &head.Open[i]; o.learn(past, now).open {
 			parts = append(parts, o.part())
 		}
 	}
-	from := begins(market)
 	after := head.Until
 	if after.After(now) {
 		after = now.Add(-takes) // a clock that was ahead drafted hours to come

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -79,10 +80,7 @@ func (d *driver) run(t *rapid.T, dies die) []ledger.Report {
 func (d *driver) draft(t *rapid.T, part report.Part, past []ledger.Report, at, moment time.Time) (ledger.Report, bool) {
 	edges := d.target.Edges(d.terms, past, part)
 	figures, _ := d.ledger.Figures(context.Background(), []ledger.FiguresQuery{{SubscriptionIDs: d.terms.SubscriptionIDs(), Edges: edges}})
-	var readings []report.Reading
-	for _, row := range figures[0].Rows {
-		readings = append(readings, report.Reading(row))
-	}
+	readings := readingsOf(figures[0])
 	draft, err := d.target.Draft(&report.Input{Terms: d.terms, Part: part, Readings: readings, AsOf: figures[0].AsOf, Moment: moment, Timestamp: at}, past)
 	if err != nil {
 		t.Fatal(err)
@@ -136,6 +134,8 @@ func TestAWSHoldsWhatWasUsed(t *testing.T) {
 		lossy := rapid.Bool().Draw(rt, "lossy") // answers are lost, and processes die
 		f := &faults{rt: rt, lossy: lossy}
 		r.aws.fault, r.aws.refuse = f.draw, f.refuse
+		r.clock = start.Add(75 * time.Minute)
+		d.run(rt, never) // whatever comes of it, from then on it is known what AWS was told
 		var used []usage
 		peak := map[string]reckoner.Quantity{}
 		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
@@ -160,6 +160,7 @@ func TestAWSHoldsWhatWasUsed(t *testing.T) {
 		for i, meter := range []string{"calls", "bytes"} {
 			checkQuiet(rt, d, meter, fmt.Sprintf("d%d", i+1), units[i], peak[meter])
 		}
+		checkProofs(rt, d)
 	})
 }
 
@@ -178,6 +179,31 @@ func checkQuiet(rt *rapid.T, d *driver, meter, dimension string, unit, peak reck
 	if len(d.aws.duplicates) > 0 {
 		rt.Fatalf("told two quantities: %v", d.aws.duplicates)
 	}
+}
+
+// checkProofs makes every report again, from the ledger at its position.
+func checkProofs(t *rapid.T, d *driver) {
+	for i := range d.ledger.rows {
+		r := &d.ledger.rows[i]
+		terms, err := report.DecodeTerms(r.Inputs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		edges := d.target.Edges(terms, nil, report.Part{Period: r.Period, Day: r.Day})
+		figures, _ := d.ledger.FiguresAt(context.Background(), []ledger.FiguresQuery{{SubscriptionIDs: terms.SubscriptionIDs(), Edges: edges, AsOf: r.AsOf}})
+		again, err := d.target.Redraft(r, readingsOf(figures[0]))
+		if err != nil || string(again.Payload) != string(r.Payload) || again.Figures != r.Figures || !slices.Equal(again.Scope, r.Scope) {
+			t.Fatalf("%v: %s\nwas sent, and made again it is\n%s", err, r.Payload, again.Payload)
+		}
+	}
+}
+
+func readingsOf(f ledger.Figures) []report.Reading {
+	readings := make([]report.Reading, 0, len(f.Rows))
+	for _, row := range f.Rows {
+		readings = append(readings, report.Reading(row))
+	}
+	return readings
 }
 
 func times(n int64, unit reckoner.Quantity) reckoner.Quantity {
