@@ -308,14 +308,16 @@ func readings(f ledger.Figures) []report.Reading {
 	return all
 }
 
-// rowOf returns the stored row of what the partner took.
-func (p *play) rowOf(id string, got *receiver.Taken) (*ledger.Report, error) {
+// rowOf returns the stored row of what the partner took. Another reporter that was overtaken may have made the same bytes: its
+// row is none of these, unless there is no other.
+func (p *play) rowOf(id string, got *receiver.Taken) (row *ledger.Report, err error) {
+	err = fmt.Errorf("the partner took a report with timestamp %s that is not stored", got.Timestamp)
 	for _, r := range p.reports(id) {
-		if r.Timestamp.Equal(got.Timestamp) && bytes.Equal(r.Payload, got.Body) {
-			return &r, nil
+		if r.Timestamp.Equal(got.Timestamp) && bytes.Equal(r.Payload, got.Body) && (row == nil || row.Status == ledger.ReportSuperseded) {
+			row, err = &r, nil
 		}
 	}
-	return nil, fmt.Errorf("the partner took a report with timestamp %s that is not stored", got.Timestamp)
+	return row, err
 }
 
 // checkRows holds all that was ever taken against the rows and against the ledger at their positions, and rows that say
