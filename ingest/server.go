@@ -18,7 +18,6 @@ import (
 	"reckoner"
 	"reckoner/internal/bus"
 	"reckoner/internal/catalog"
-	"reckoner/ledger"
 )
 
 // Publisher writes records to the log. Its contract is that of bus.Producer: nil only when every in-sync replica of every
@@ -39,7 +38,7 @@ type Options struct {
 	Reports   ReportRuns
 	Publisher Publisher
 	Outcomes  *Outcomes
-	Ledger    ledger.Reader
+	Ledger    Ledger
 	Limits    Limits
 
 	MaxAge         time.Duration // of a time of use; 0: no bound
@@ -60,7 +59,7 @@ type Server struct {
 	catalog   Catalogs
 	publisher Publisher
 	outcomes  *Outcomes
-	ledger    ledger.Reader
+	ledger    Ledger
 	limits    Limits
 
 	maxAge, maxAhead, outcomeTimeout, changeTimeout time.Duration

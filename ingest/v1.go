@@ -24,6 +24,7 @@ func newV1(s *Server) *v1 {
 func (v *v1) routes() []*route {
 	table := []route{
 		{name: "usage_account", pattern: "/v1/accounts/{id}/usage", handle: v.accountUsage},
+		{name: "statement", pattern: "/v1/accounts/{id}/statement", handle: v.statement},
 		{name: "usage_subscription", pattern: "/v1/subscriptions/{id}/usage", handle: v.subscriptionUsage},
 		{name: "event", pattern: "/v1/events/{account}/{id}", handle: v.event},
 	}

@@ -76,10 +76,20 @@ func v1Story() []ledger.StoryEvent {
 	}
 }
 
+// v1Carriers are the reports that told two partners of an event.
+func v1Carriers() []ledger.ReportCarrier {
+	return []ledger.ReportCarrier{
+		{InstallationID: "icfg_1", Target: "vercel", Timestamp: day(6, 15, 13, 0).Add(time.Millisecond), Day: reckoner.Period{Start: day(6, 15, 0, 0), End: day(6, 16, 0, 0)},
+			Period: reckoner.Period{Start: day(6, 10, 0, 0), End: day(7, 10, 0, 0)}, PayloadSHA256: [32]byte{0xab, 31: 0xcd}},
+		{InstallationID: "icfg_2", Target: "vercel", Timestamp: day(6, 15, 14, 0), Day: reckoner.Period{Start: day(6, 15, 5, 45), End: day(6, 16, 5, 45)},
+			Period: reckoner.Period{Start: day(6, 10, 0, 0), End: day(7, 10, 0, 0)}},
+	}
+}
+
 // TestV1Payloads holds what goes out to the byte.
 func TestV1Payloads(t *testing.T) {
 	w := newV1World(t)
-	w.reader.page, w.reader.story = v1Page(), v1Story()
+	w.reader.page, w.reader.story, w.reader.carried = v1Page(), v1Story(), v1Carriers()
 	w.reader.used = ledger.PeriodsUsed{
 		Rows: []ledger.PeriodUsed{
 			{SubscriptionID: "sub_1", Meter: "credit", Period: reckoner.Period{Start: day(6, 10, 0, 0), End: day(7, 10, 0, 0)}, Quantity: reckoner.Thousandths(250)},
@@ -281,7 +291,7 @@ func TestV1Errors(t *testing.T) {
 			t.Errorf("%.200s: refused, and read", c.path)
 		}
 	}
-	for _, path := range []string{accountUsagePath, subUsagePath, eventPath} {
+	for _, path := range []string{accountUsagePath, subUsagePath, eventPath, statementPath} {
 		w := newV1World(t)
 		if a := w.request("POST", path, "{}"); a.status != 405 || a.header.Get("Allow") != "GET" {
 			t.Errorf("POST %s: %d %s", path, a.status, a.body)
@@ -291,14 +301,14 @@ func TestV1Errors(t *testing.T) {
 
 // TestV1Isolation: whoever may not see an organization sees nothing of its accounts, and the ledger is not asked.
 func TestV1Isolation(t *testing.T) {
-	own := []string{"/v1/accounts/" + other + "/usage", "/v1/subscriptions/sub_globex/usage", "/v1/events/" + other + "/" + usageID}
-	foreign := []string{accountUsagePath, subUsagePath, eventPath, "/v1/accounts/" + strings.ToUpper(account) + "/usage?window=x"}
+	own := []string{"/v1/accounts/" + other + "/usage", "/v1/accounts/" + other + "/statement", "/v1/subscriptions/sub_globex/usage", "/v1/events/" + other + "/" + usageID}
+	foreign := []string{accountUsagePath, subUsagePath, eventPath, statementPath, "/v1/accounts/" + strings.ToUpper(account) + "/usage?window=x"}
 	for _, c := range []struct {
 		credential string
 		paths      []string
 		status     int
 	}{
-		{as("narrow"), own, 200}, {as("narrow"), foreign, 403}, {as("reader"), own, 200}, {as("reader"), foreign[:3], 200},
+		{as("narrow"), own, 200}, {as("narrow"), foreign, 403}, {as("reader"), own, 200}, {as("reader"), foreign[:4], 200},
 		{as("old"), own, 403}, {as("old"), foreign, 403}, // has no scope usage.read
 		{as("nobody"), foreign, 401}, {"Authorization: ", foreign, 401}, {"Authorization: Bearer reader:guess", own, 401},
 	} {
@@ -311,7 +321,7 @@ func TestV1Isolation(t *testing.T) {
 				a.problem(t)
 			}
 		}
-		if asked := len(w.reader.windows) + len(w.reader.stories); (asked > 0) != (c.status == 200) {
+		if asked := len(w.reader.windows) + len(w.reader.stories) + len(w.reader.sheets); (asked > 0) != (c.status == 200) {
 			t.Errorf("%s: the ledger was asked %d times", c.credential, asked)
 		}
 	}
@@ -387,7 +397,7 @@ func TestV1LedgerFailures(t *testing.T) {
 		{&net.OpError{Op: "dial", Err: errors.New("secret refused")}, 503},
 		{context.DeadlineExceeded, 503},
 	} {
-		for _, path := range []string{accountUsagePath, accountUsagePath + "?window=period", subUsagePath, eventPath} {
+		for _, path := range []string{accountUsagePath, accountUsagePath + "?window=period", subUsagePath, eventPath, statementPath} {
 			w := newV1World(t)
 			w.reader.fakeAccounts.err = c.err
 			a := w.request("GET", path, "")
