@@ -24,7 +24,7 @@ import (
 
 // call is one report as it arrived.
 type call struct {
-	ctx            context.Context //nolint:containedctx // the caller's
+	ctx            context.Context // the caller's
 	id, token      string
 	at             time.Time
 	Timestamp, EOD time.Time

@@ -273,10 +273,11 @@ func (p *play) holds(in *catalog.Installation, tm *report.Terms, got *receiver.T
 	if err != nil {
 		return err
 	}
-	if want, err := s.Payload().Encode(); err != nil || !bytes.Equal(want, got.Body) {
-		return fmt.Errorf("%v: the ledger says\n%s\nthe partner holds\n%s", err, want, got.Body)
+	want, err := s.Payload().Encode()
+	if err == nil && !bytes.Equal(want, got.Body) {
+		err = fmt.Errorf("the ledger says\n%s\nthe partner holds\n%s", want, got.Body)
 	}
-	return nil
+	return err
 }
 
 // sums adds up the events of a window and compares it with the roll-up's rows of sums.
@@ -344,8 +345,11 @@ func (p *play) checkRows(in *catalog.Installation) error {
 			return err
 		}
 		d, err := target.Redraft(row, readings(figures[0]))
-		if err != nil || !bytes.Equal(d.Payload, taken[i].Body) || d.Figures != row.Figures {
-			return fmt.Errorf("%v: at its position the report of %s is\n%s\nand the partner took\n%s", err, row.Timestamp, d.Payload, taken[i].Body)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(d.Payload, taken[i].Body) || d.Figures != row.Figures {
+			return fmt.Errorf("at its position the report of %s is\n%s\nand the partner took\n%s", row.Timestamp, d.Payload, taken[i].Body)
 		}
 	}
 	for _, row := range p.reports(in.ID) {

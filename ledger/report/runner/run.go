@@ -15,9 +15,9 @@ type run struct {
 	*Runner
 	req      Request
 	began    time.Time
-	ctx      context.Context //nolint:containedctx // its end begins nothing new
-	sends    context.Context //nolint:containedctx // attempts that are under way: it ends later
-	stores   context.Context //nolint:containedctx // storing what came of them: it ends last
+	ctx      context.Context // its end begins nothing new
+	sends    context.Context // attempts that are under way: it ends later
+	stores   context.Context // storing what came of them: it ends last
 	free     []func()
 	recorder recorder
 	jobs     sync.WaitGroup
