@@ -64,6 +64,39 @@ func (l *Ledger) figures(ctx context.Context, queries []ledger.FiguresQuery, ent
 	return answers, l.readFigures(ctx, queries, p, answers)
 }
 
+// Behind implements ledger.FiguresReader.
+func (l *Ledger) Behind(ctx context.Context, q ledger.FiguresQuery) iter.Seq2[ledger.Entry, error] {
+	return func(yield func(ledger.Entry, error) bool) {
+		if err := checkFigures(&q); err != nil {
+			yield(ledger.Entry{}, err)
+			return
+		}
+		if q.AsOf == nil || len(q.SubscriptionIDs) == 0 {
+			return
+		}
+		if err := l.syncReplicas(ctx); err != nil {
+			yield(ledger.Entry{}, err)
+			return
+		}
+		p := newFigureParameters(true)
+		p.add(0, &q)
+		text, args, err := p.render("figures_behind")
+		if err != nil {
+			yield(ledger.Entry{}, err)
+			return
+		}
+		var row entryRow
+		for e, err := range stream(ctx, l, text, row.scan, args...) {
+			if err != nil {
+				err = fmt.Errorf("read the entries behind the figures of %s: %w", q.AccountID, err)
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
 func checkFigures(q *ledger.FiguresQuery) error {
 	if len(q.Edges) < 2 {
 		return fmt.Errorf("read figures of %s: %d edges make no slice", q.AccountID, len(q.Edges))

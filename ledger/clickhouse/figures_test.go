@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	stdcmp "cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -150,7 +151,7 @@ func TestFiguresEqualAFoldOfTheEntries(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		if diff := cmp.Diff(figures, proven, exact); diff != "" {
+		if diff := cmp.Diff(figures, proven, compareRows); diff != "" {
 			rt.Fatalf("(-totals +entries at their position):\n%s", diff)
 		}
 		for i := range queries {
@@ -175,8 +176,40 @@ func TestFiguresEqualAFoldOfTheEntries(t *testing.T) {
 					rt.Fatalf("query %d, %s: as of (-fold +figures):\n%s", i, what, diff)
 				}
 			}
+			checkBehind(rt, l, h.entries, &q)
 		}
 	})
+}
+
+// checkBehind holds that the entries behind figures are those that are folded, of a level from before only the newest reading.
+func checkBehind(t *rapid.T, l *Ledger, entries []ledger.Entry, q *ledger.FiguresQuery) {
+	var want []ledger.Entry
+	newest := map[string]int{}
+	for _, e := range entries {
+		s, ok := sliceOf(&e, q)
+		if !ok || e.Position.Cmp(*q.AsOf) > 0 {
+			continue
+		}
+		if !s.Start.IsZero() {
+			want = append(want, e)
+			continue
+		}
+		level := line(e.SubscriptionID, e.Meter)
+		at, known := newest[level]
+		switch {
+		case !known:
+			newest[level] = len(want)
+			want = append(want, e)
+		case !e.UsageTime.Before(want[at].UsageTime):
+			want[at] = e
+		}
+	}
+	slices.SortFunc(want, func(a, b ledger.Entry) int {
+		return stdcmp.Or(stdcmp.Compare(a.SubscriptionID, b.SubscriptionID), stdcmp.Compare(a.Meter, b.Meter), a.Position.Cmp(b.Position))
+	})
+	if diff := cmp.Diff(want, collect(t, l.Behind(context.Background(), *q)), compareRows); diff != "" {
+		t.Fatalf("behind (-fold +read):\n%s", diff)
+	}
 }
 
 // More queries than one statement takes are several, and each has its own answer. None of them is lost at a cut.
@@ -214,7 +247,7 @@ func TestFiguresOfManyQueries(t *testing.T) {
 	for i, f := range figures {
 		want := ledger.Figures{AsOf: &b.Entries[i].Position, Rows: []ledger.Figure{{SubscriptionID: b.Entries[i].SubscriptionID, Meter: "credit", MeterType: reckoner.Interval,
 			Slice: reckoner.Period{Start: march.AddDate(0, 0, 4), End: march.AddDate(0, 0, 5)}, Quantity: reckoner.Units(int64(i + 1))}}}
-		if diff := cmp.Diff(want, f, exact); diff != "" {
+		if diff := cmp.Diff(want, f, compareRows); diff != "" {
 			t.Fatalf("query %d:\n%s", i, diff)
 		}
 	}
@@ -284,7 +317,7 @@ func TestFiguresOfNothing(t *testing.T) {
 	}
 	for name, read := range map[string]func(context.Context, []ledger.FiguresQuery) ([]ledger.Figures, error){"Figures": l.Figures, "FiguresAt": l.FiguresAt} {
 		got, err := read(t.Context(), queries)
-		if diff := cmp.Diff(make([]ledger.Figures, 3), got, exact); diff != "" || err != nil {
+		if diff := cmp.Diff(make([]ledger.Figures, 3), got, compareRows); diff != "" || err != nil {
 			t.Errorf("%s: %v\n%s", name, err, diff)
 		}
 		if got, err := read(t.Context(), nil); len(got) != 0 || err != nil {
@@ -299,6 +332,3 @@ func TestFiguresOfNothing(t *testing.T) {
 		}
 	}
 }
-
-// exact compares quantities by their value.
-var exact = cmp.Comparer(func(a, b reckoner.Quantity) bool { return a == b })

@@ -61,6 +61,8 @@ var (
 
 	_ ledger.CatalogMirror = (*Ledger)(nil)
 	_ ledger.ReportStore   = (*Ledger)(nil)
+	_ ledger.ReportReader  = (*Ledger)(nil)
+	_ ledger.FiguresReader = (*Ledger)(nil)
 )
 
 // Open prepares a ledger. It does not connect: Ping does. No error of this package repeats the URL's secrets.

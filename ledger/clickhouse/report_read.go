@@ -2,8 +2,10 @@ package clickhouse
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
@@ -67,7 +69,7 @@ func someBytes(b []byte) []byte {
 // Reports implements ledger.ReportReader.
 func (l *Ledger) Reports(ctx context.Context, q ledger.ReportQuery) iter.Seq2[ledger.Report, error] {
 	return func(yield func(ledger.Report, error) bool) {
-		text, err := reportQuery("reports_list", q)
+		text, err := reportQuery("reports_list", reportRows{ReportQuery: q})
 		if err != nil {
 			yield(ledger.Report{}, err)
 			return
@@ -83,9 +85,103 @@ func (l *Ledger) Reports(ctx context.Context, q ledger.ReportQuery) iter.Seq2[le
 			if err != nil {
 				err = fmt.Errorf("read reports: %w", err)
 			}
-			if !yield(r, err) {
+			if !yield(r, err) || err != nil {
 				return
 			}
 		}
 	}
+}
+
+// standing is how an installation stands, without the report itself.
+type standing struct {
+	last       reportKey
+	acceptedAt time.Time
+	failing    uint64
+}
+
+// summaryBatch is how many reports a summary reads at a time.
+const summaryBatch = 1000
+
+// ReportSummaries implements ledger.ReportReader.
+func (l *Ledger) ReportSummaries(ctx context.Context) iter.Seq2[ledger.ReportSummary, error] {
+	return func(yield func(ledger.ReportSummary, error) bool) {
+		standings, err := l.standings(ctx)
+		if err != nil {
+			yield(ledger.ReportSummary{}, err)
+			return
+		}
+		for part := range slices.Chunk(standings, summaryBatch) {
+			keys := make([]reportKey, len(part))
+			for i := range part {
+				keys[i] = part[i].last
+			}
+			reports, err := l.reportsOf(ctx, keys, true)
+			if err != nil {
+				yield(ledger.ReportSummary{}, err)
+				return
+			}
+			for i, s := range part {
+				if !yield(ledger.ReportSummary{InstallationID: s.last.installation, Last: reports[i], AcceptedAt: s.acceptedAt, Failing: s.failing}, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// standings returns how the installations stand, by id.
+func (l *Ledger) standings(ctx context.Context) (all []standing, err error) {
+	text, err := reportQuery("reports_standing", nil)
+	if err != nil {
+		return nil, err
+	}
+	scan := func(rows driver.Rows) (s standing, err error) {
+		var at time.Time
+		err = rows.Scan(&s.last.installation, &at, &s.last.reporter, &s.acceptedAt, &s.failing)
+		s.last.timestamp = at.UnixMilli()
+		if s.acceptedAt.Unix() == 0 { // none was: 1970 is how the server says so
+			s.acceptedAt = time.Time{}
+		}
+		return s, err
+	}
+	for s, err := range stream(ctx, l, text, scan) {
+		if err != nil {
+			return nil, fmt.Errorf("read how reports stand: %w", err)
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// Carriers implements ledger.ReportReader. Like Figures it takes an entry for one of the instant that is the later one of its
+// bucket and its period's start.
+func (l *Ledger) Carriers(ctx context.Context, e *ledger.Entry) ([]ledger.ReportCarrier, error) {
+	text, err := reportQuery("reports_carriers", nil)
+	if err != nil {
+		return nil, err
+	}
+	at := e.Bucket
+	if e.Period.Start.After(at) {
+		at = e.Period.Start
+	}
+	var keys []reportKey
+	for k, err := range stream(ctx, l, text, scanReportKey, ch.Named("account_id", e.AccountID), ch.Named("subscription_id", e.SubscriptionID),
+		ch.Named("at", nanos(at, reckoner.MinTime)), ch.Named("log", e.Position.Log), ch.Named("offset", e.Position.Offset), ch.Named("index", e.Position.Index)) {
+		if err != nil {
+			return nil, fmt.Errorf("read which reports carry the event %q: %w", e.EventID, err)
+		}
+		keys = append(keys, k)
+	}
+	reports, err := l.reportsOf(ctx, keys, false)
+	if err != nil {
+		return nil, err
+	}
+	var carriers []ledger.ReportCarrier
+	for i := range reports {
+		r := &reports[i]
+		carriers = append(carriers, ledger.ReportCarrier{
+			InstallationID: r.InstallationID, Target: r.Target, Timestamp: r.Timestamp, Day: r.Day, Period: r.Period, PayloadSHA256: sha256.Sum256(r.Payload),
+		})
+	}
+	return carriers, nil
 }

@@ -110,7 +110,7 @@ func (l *Ledger) History(ctx context.Context, installationIDs []string, since ti
 			keys = append(keys, k)
 		}
 	}
-	return l.reportsOf(ctx, keys)
+	return l.reportsOf(ctx, keys, false)
 }
 
 // reportKey is what a report is kept by.
@@ -131,13 +131,19 @@ func scanReportKey(rows driver.Rows) (k reportKey, err error) {
 	return k, err
 }
 
+// reportRows is which reports a read gives. A light one gives them without payload, inputs and state.
+type reportRows struct {
+	ledger.ReportQuery
+	Light bool
+}
+
 // reportsOf reads the reports of some keys, by installation and timestamp, each once. A key that was seen is stored, so a report that is not found is
 // one that another replica does not have yet.
-func (l *Ledger) reportsOf(ctx context.Context, keys []reportKey) ([]ledger.Report, error) {
+func (l *Ledger) reportsOf(ctx context.Context, keys []reportKey, light bool) ([]ledger.Report, error) {
 	slices.SortFunc(keys, reportKey.compare)
 	keys = slices.Compact(keys)
 	for again := false; ; again = true {
-		reports, err := l.readReports(ctx, keys)
+		reports, err := l.readReports(ctx, keys, light)
 		if err != nil {
 			return nil, fmt.Errorf("read reports: %w", err)
 		}
@@ -153,8 +159,8 @@ func (l *Ledger) reportsOf(ctx context.Context, keys []reportKey) ([]ledger.Repo
 	}
 }
 
-func (l *Ledger) readReports(ctx context.Context, keys []reportKey) ([]ledger.Report, error) {
-	text, err := reportQuery("reports_rows", nil)
+func (l *Ledger) readReports(ctx context.Context, keys []reportKey, light bool) ([]ledger.Report, error) {
+	text, err := reportQuery("reports_rows", reportRows{Light: light})
 	if err != nil {
 		return nil, err
 	}

@@ -141,6 +141,7 @@ func minutes(reports []ledger.Report) string {
 }
 
 func TestHistoryIsTheNewestOfEachPart(t *testing.T) {
+	l := openLedger(t)
 	const day = 24 * 60
 	by := func(reporter string, r ledger.Report) ledger.Report { r.Reporter = reporter; return r }
 	cut := reportAt("a", 100, ledger.ReportAccepted) // the same end of the day, another part and period
@@ -177,7 +178,7 @@ func TestHistoryIsTheNewestOfEachPart(t *testing.T) {
 		{"over months", []ledger.Report{reportAt("a", -day, ledger.ReportAccepted), reportAt("a", 40*day, ledger.ReportFailed)}, time.Time{}, "a -1440 accepted, a 57600 failed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			l := openLedger(t)
+			emptyReports(t, l)
 			for _, r := range tt.stored {
 				if err := l.WriteReports(t.Context(), []ledger.Report{r}); err != nil {
 					t.Fatal(err)

@@ -1,5 +1,5 @@
 SELECT
-    {{template "reports_columns"}}
+    {{template "reports_columns" .}}
 FROM reports AS r FINAL
 WHERE 1
 {{- if .InstallationID}} AND installation_id = {installation_id:String}{{end}}

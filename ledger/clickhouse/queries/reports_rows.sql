@@ -1,5 +1,5 @@
 SELECT
-    {{template "reports_columns"}}
+    {{template "reports_columns" .}}
 FROM reports AS r FINAL
 PREWHERE (installation_id, `timestamp`) IN
 (
