@@ -49,7 +49,7 @@ func (m *Marketplace) Start(d *Dimension) time.Time {
 }
 
 // maxDimensions bounds what one report holds: what each of its records came to is kept in its row.
-const maxDimensions = 200
+const maxDimensions = 100
 
 func (d *decoder) marketplace(f *field) *Marketplace {
 	m := new(Marketplace)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"net/http"
 	"strings"
 	"time"
 
@@ -17,25 +17,36 @@ import (
 
 // delivery is one attempt. Its results are of this attempt alone.
 type delivery struct {
-	*payload
-	client  *marketplacemetering.Client
+	at      []place
 	results []byte
+	client  func(region string) *marketplacemetering.Client
 	errors  []string
 	code    int
 	wait    time.Duration // how long AWS asks to wait
 }
 
-// Deliver sends the records of an hour that AWS is not known to have, 25 a call. What came of each of them is in the
-// answer's Body.
+// place is where a record is.
+type place struct {
+	*telling
+	*record
+}
+
+// Deliver sends the records that AWS is not known to have, 25 a call. What came of each of them is in the answer's Body.
 func (t *Target) Deliver(ctx context.Context, d *partner.Delivery) partner.Answer {
-	p, err := decodePayload(d.Payload)
+	hours, err := decodePayload(d.Payload)
 	if err != nil {
 		return partner.Answer{Verdict: partner.Final, Err: err}
 	}
-	before := knownBefore(d, len(p.Records))
-	try := &delivery{payload: p, results: []byte(all(unprocessed, len(p.Records)))}
+	try := new(delivery)
+	for _, h := range hours {
+		for i := range h.Records {
+			try.at = append(try.at, place{h, &h.Records[i]})
+		}
+	}
+	try.results = []byte(all(unprocessed, len(try.at)))
+	before := knownBefore(d, len(try.at))
 	var left []int
-	for i := range p.Records {
+	for i := range try.at {
 		if before != "" && result(before[i]) == success {
 			try.results[i] = byte(success)
 			continue
@@ -45,21 +56,40 @@ func (t *Target) Deliver(ctx context.Context, d *partner.Delivery) partner.Answe
 	c, err := t.config(ctx)
 	if err != nil {
 		try.errors = append(try.errors, "no configuration of the AWS SDK: "+err.Error())
-	} else {
-		try.client = marketplacemetering.NewFromConfig(c, func(o *marketplacemetering.Options) {
-			o.Region, o.HTTPClient, o.Retryer = p.Region, client{t.http}, aws.NopRetryer{}
+		return try.answer(before)
+	}
+	try.client = func(region string) *marketplacemetering.Client {
+		return marketplacemetering.NewFromConfig(c, func(o *marketplacemetering.Options) {
+			o.Region, o.HTTPClient, o.Retryer = region, client{t.http}, aws.NopRetryer{}
 			if d.BaseURL != "" {
 				o.BaseEndpoint = aws.String(d.BaseURL)
 			}
 		})
-		for chunk := range slices.Chunk(left, callMax) {
-			if !try.call(ctx, chunk) {
-				break
-			}
-		}
 	}
+	try.send(ctx, left)
 	return try.answer(before)
 }
+
+// send sends records, as many of one product together as a call takes, until AWS takes none.
+func (t *delivery) send(ctx context.Context, left []int) {
+	for len(left) > 0 {
+		n := 1
+		for n < len(left) && n < callMax && t.at[left[n]].sameCall(t.at[left[0]]) {
+			n++
+		}
+		if !t.call(ctx, left[:n]) {
+			if refused := t.results[left[0]]; result(refused) == refusal {
+				for _, i := range left[n:] {
+					t.results[i] = refused // not sent, and of no use to be
+				}
+			}
+			return
+		}
+		left = left[n:]
+	}
+}
+
+func (p place) sameCall(o place) bool { return p.Region == o.Region && p.ProductCode == o.ProductCode }
 
 // knownBefore returns what the attempts before came to; empty: there were none.
 func knownBefore(d *partner.Delivery, n int) results {
@@ -73,19 +103,20 @@ func knownBefore(d *partner.Delivery, n int) results {
 	return known
 }
 
-// call sends some records. It returns whether it is of use to send more.
+// call sends some records of one hour or more. It returns whether it is of use to send others.
 func (t *delivery) call(ctx context.Context, at []int) bool {
+	first := t.at[at[0]]
 	in := &marketplacemetering.BatchMeterUsageInput{UsageRecords: make([]types.UsageRecord, 0, len(at))}
-	if t.ProductCode != "" {
-		in.ProductCode = aws.String(t.ProductCode)
+	if first.ProductCode != "" {
+		in.ProductCode = aws.String(first.ProductCode)
 	}
 	for _, i := range at {
-		in.UsageRecords = append(in.UsageRecords, t.Records[i].sdk())
+		in.UsageRecords = append(in.UsageRecords, t.at[i].sdk())
 	}
 	sent := new(mark)
-	out, err := t.client.BatchMeterUsage(context.WithValue(ctx, markKey{}, sent), in)
+	out, err := t.client(first.Region).BatchMeterUsage(context.WithValue(ctx, markKey{}, sent), in)
 	if err == nil {
-		t.code = 200
+		t.code = http.StatusOK
 		t.sort(at, out)
 		return true
 	}
@@ -94,39 +125,66 @@ func (t *delivery) call(ctx context.Context, at []int) bool {
 	for _, i := range at {
 		t.results[i] = byte(f.result)
 	}
-	if f.splits && len(at) > 1 { // one bad dimension must not keep the others from being billed
-		for _, i := range at {
-			if !t.call(ctx, []int{i}) {
+	if parts := t.split(at, f.fault); len(parts) > 1 { // one bad record must not keep the others from being billed
+		for _, part := range parts {
+			if !t.call(ctx, part) {
 				return false
 			}
 		}
 		return true
 	}
-	t.errors = append(t.errors, t.name(at)+f.text)
-	return f.splits
-}
-
-// name says which record an error is of, where that is not all.
-func (t *delivery) name(at []int) string {
-	if len(at) != 1 || len(t.Records) == 1 {
-		return ""
+	if f.fault == ofAll {
+		t.errors = append(t.errors, f.text)
+	} else {
+		t.errors = append(t.errors, t.at[at[0]].String()+": "+f.text)
 	}
-	return fmt.Sprintf("dimension %q: ", t.Records[at[0]].Dimension)
+	return f.fault != ofAll
 }
 
-// sort takes what an answer says of each record. Each has a dimension of its own.
+// split returns the records of a call by what its fault is of.
+func (t *delivery) split(at []int, f fault) [][]int {
+	if f == ofAll {
+		return nil
+	}
+	var parts [][]int
+	for k, i := range at {
+		if k == 0 || f == ofRecord || t.at[i].telling != t.at[at[k-1]].telling {
+			parts = append(parts, nil)
+		}
+		last := len(parts) - 1
+		parts[last] = append(parts[last], i)
+	}
+	return parts
+}
+
+// String says which record it is.
+func (p place) String() string {
+	return fmt.Sprintf("dimension %q in the hour from %s", p.Dimension, p.Timestamp.Format(time.RFC3339))
+}
+
+// told is what AWS knows a record of a call by.
+type told struct {
+	dimension string
+	at        int64
+}
+
+func toldOf(dimension *string, at *time.Time) told {
+	return told{aws.ToString(dimension), aws.ToTime(at).Unix()}
+}
+
+// sort takes what an answer says of each record.
 func (t *delivery) sort(at []int, out *marketplacemetering.BatchMeterUsageOutput) {
-	of := make(map[string]int, len(at))
+	of := make(map[told]int, len(at))
 	for _, i := range at {
 		t.results[i] = byte(unsure) // unless the answer says what came of it
-		of[t.Records[i].Dimension] = i
+		of[toldOf(&t.at[i].Dimension, &t.at[i].Timestamp)] = i
 	}
 	for i := range out.Results {
 		r := &out.Results[i]
 		if r.UsageRecord == nil {
 			continue
 		}
-		at, ok := of[aws.ToString(r.UsageRecord.Dimension)]
+		at, ok := of[toldOf(r.UsageRecord.Dimension, r.UsageRecord.Timestamp)]
 		if !ok {
 			continue
 		}
@@ -135,15 +193,16 @@ func (t *delivery) sort(at []int, out *marketplacemetering.BatchMeterUsageOutput
 			t.results[at] = byte(success)
 		case types.UsageRecordResultStatusCustomerNotSubscribed:
 			t.results[at] = byte(refusal)
-			t.errors = append(t.errors, fmt.Sprintf("dimension %q: CustomerNotSubscribed: the customer has no agreement that is active, or is not named right in the catalog", t.Records[at].Dimension))
+			t.errors = append(t.errors, t.at[at].String()+": CustomerNotSubscribed: the customer has no agreement that is active, or is not named right in the catalog")
 		case types.UsageRecordResultStatusDuplicateRecord:
 			t.results[at] = byte(duplicate)
-			t.errors = append(t.errors, fmt.Sprintf("dimension %q: DuplicateRecord: AWS holds another quantity of that hour than %d, from somebody else; compare CloudTrail (BatchMeterUsage), and let one alone report it",
-				t.Records[at].Dimension, t.Records[at].Quantity))
+			t.errors = append(t.errors, fmt.Sprintf("%s: DuplicateRecord: AWS holds another quantity than %d, from somebody else; compare CloudTrail (BatchMeterUsage), and let one alone report it",
+				t.at[at], t.at[at].Quantity))
 		}
 	}
 	for i := range out.UnprocessedRecords {
-		if at, ok := of[aws.ToString(out.UnprocessedRecords[i].Dimension)]; ok && result(t.results[at]) == unsure {
+		r := &out.UnprocessedRecords[i]
+		if at, ok := of[toldOf(r.Dimension, r.Timestamp)]; ok && result(t.results[at]) == unsure {
 			t.results[at] = byte(unprocessed)
 		}
 	}
@@ -170,16 +229,16 @@ func (t *delivery) answer(before results) partner.Answer {
 	known := before.then(now)
 	b := body{Results: known, Errors: t.errors}
 	a := partner.Answer{Code: t.code, Body: b.encode(), RetryAfter: t.wait}
-	hour := t.Records[0].Timestamp.Format(time.RFC3339)
+	hours := fmt.Sprintf("%d records of the hours from %s", len(now), t.at[0].Timestamp.Format(time.RFC3339))
 	switch {
 	case strings.Trim(string(now), string(rune(success))) == "":
 		a.Verdict = partner.Accepted
 	case strings.ContainsAny(string(now), string([]rune{rune(unprocessed), rune(unsure)})):
 		a.Verdict = partner.Again
-		a.Err = fmt.Errorf("AWS has not taken all %d records of the hour from %s: %s", len(now), hour, t.why())
+		a.Err = fmt.Errorf("AWS has not taken all %s on: %s", hours, t.why())
 	default:
 		a.Verdict = partner.Final
-		a.Err = fmt.Errorf("AWS does not take all %d records of the hour from %s: %s%s", len(now), hour, t.why(), t.rest(now, known))
+		a.Err = fmt.Errorf("AWS does not take all %s on: %s%s", hours, t.why(), t.rest(known))
 	}
 	return a
 }
@@ -192,11 +251,11 @@ func (t *delivery) why() string {
 }
 
 // rest says what becomes of the quantities that were not taken.
-func (t *delivery) rest(now, known results) string {
+func (t *delivery) rest(known results) string {
 	var lost []string
-	for i := range now {
-		if result(known[i]) == unsure {
-			lost = append(lost, fmt.Sprintf("%s (%d)", t.Records[i].Dimension, t.Records[i].Quantity))
+	for i := range known {
+		if result(known[i]) == unsure && len(lost) < shownMax {
+			lost = append(lost, fmt.Sprintf("%s (%d)", t.at[i], t.at[i].Quantity))
 		}
 	}
 	if len(lost) > 0 {
@@ -204,17 +263,19 @@ func (t *delivery) rest(now, known results) string {
 			strings.Join(lost, ", ") + ". Look for them in CloudTrail (BatchMeterUsage)"
 	}
 	if strings.ContainsRune(string(known), rune(refusal)) {
-		return "\nwhat was not taken goes out with the next hour"
+		return "\nwhat was not taken is told again with what comes next"
 	}
 	return ""
 }
 
+// shownMax bounds how much an error names.
+const shownMax = 5
+
 func asErrors(texts []string) []error {
-	const shown = 5
 	var errs []error
 	for i, text := range texts {
-		if i == shown {
-			errs = append(errs, fmt.Errorf("and %d more", len(texts)-shown))
+		if i == shownMax {
+			errs = append(errs, fmt.Errorf("and %d more", len(texts)-shownMax))
 			break
 		}
 		errs = append(errs, errors.New(text))

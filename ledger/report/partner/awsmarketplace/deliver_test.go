@@ -19,7 +19,7 @@ import (
 // payloadOf is the stored bytes of a report of the first hour with a record for each dimension.
 func payloadOf(dimensions ...string) []byte {
 	var b strings.Builder
-	b.WriteString(`{"region":"eu-west-1","usageRecords":[`)
+	b.WriteString(`{"hours":[{"region":"eu-west-1","usageRecords":[`)
 	for i, d := range dimensions {
 		if i > 0 {
 			b.WriteString(",")
@@ -27,7 +27,7 @@ func payloadOf(dimensions ...string) []byte {
 		fmt.Fprintf(&b, `{"timestamp":%q,"customerAWSAccountId":"123456789012","licenseArn":"arn:aws:license-manager::294406891311:license:l-1","dimension":%q,"quantity":%d}`,
 			start.Format(time.RFC3339), d, i+1)
 	}
-	b.WriteString("]}")
+	b.WriteString("]}]}")
 	return []byte(b.String())
 }
 
@@ -58,7 +58,7 @@ func TestRecordsGoOverTheWireAsTheyAreStored(t *testing.T) {
 	if a := r.deliver(payloadOf(many(60)...), 0, nil); a.Verdict != partner.Accepted || len(r.aws.held) != 60 || len(r.aws.duplicates) > 0 {
 		t.Errorf("%+v", a)
 	}
-	old := `{"region":"us-east-1","productCode":"p0","usageRecords":[{"timestamp":"2026-10-30T06:00:00Z","customerIdentifier":"c0","dimension":"d","quantity":2147483647}]}`
+	old := `{"hours":[{"region":"us-east-1","productCode":"p0","usageRecords":[{"timestamp":"2026-10-30T06:00:00Z","customerIdentifier":"c0","dimension":"d","quantity":2147483647}]}]}`
 	if a := r.deliver([]byte(old), 1, nil); a.Verdict != partner.Accepted {
 		t.Errorf("%+v", a)
 	}
@@ -85,10 +85,10 @@ func TestWhatCameOfEachRecordIsKept(t *testing.T) {
 		{name: "not from AWS", trap: trap{garbage: true}, want: partner.Again, results: "???", says: ""},
 		{name: "redirected", trap: trap{redirect: "http://127.0.0.1:1/"}, want: partner.Again, results: "UUU", says: ""},
 		{name: "unprocessed", trap: trap{skip: map[int]bool{1: true}}, want: partner.Again, results: "SUS", says: "it did not process them"},
-		{name: "not subscribed", refuse: "CustomerNotSubscribed", want: partner.Final, results: "NNN", says: "goes out with the next hour"},
-		{name: "duplicate", refuse: "DuplicateRecord", want: partner.Final, results: "DDD", says: "another quantity of that hour than 1"},
+		{name: "not subscribed", refuse: "CustomerNotSubscribed", want: partner.Final, results: "NNN", says: "is told again with what comes next"},
+		{name: "duplicate", refuse: "DuplicateRecord", want: partner.Final, results: "DDD", says: "another quantity than 1"},
 		{name: "a status of tomorrow", refuse: "Tomorrow", want: partner.Again, results: "???", says: ""},
-		{name: "no such dimension", dimensions: []string{"a", "no such", "b"}, want: partner.Final, results: "SNS", says: `dimension "no such": InvalidUsageDimensionException (the product has no such dimension`},
+		{name: "no such dimension", dimensions: []string{"a", "no such", "b"}, want: partner.Final, results: "SNS", says: `dimension "no such" in the hour from 2026-10-30T06:00:00Z: InvalidUsageDimensionException (the product has no such dimension`},
 		{name: "no permission", trap: trap{code: "AccessDeniedException"}, want: partner.Final, results: "NNN", says: "need aws-marketplace:BatchMeterUsage"},
 		{name: "no such license", trap: trap{code: "InvalidLicenseException"}, want: partner.Final, results: "NNN", says: "look at license_arn"},
 		{name: "no such region", trap: trap{code: "DisabledApiException"}, want: partner.Final, results: "NNN", says: "look at region"},
@@ -201,15 +201,15 @@ func TestWhatWasSignedIsNotRepeated(t *testing.T) {
 func TestAnswersAreBounded(t *testing.T) {
 	r := newRig(t)
 	r.aws.refuse = func(string) string { return "CustomerNotSubscribed" }
-	a := r.deliver(payloadOf(many(200)...), 1, nil)
-	if len(a.Body) > partner.ResponseBytesMax || !strings.HasPrefix(a.Body, `{"results":"`+strings.Repeat("N", 200)+`"`) || len(a.Err.Error()) > 2000 {
+	a := r.deliver(payloadOf(many(2500)...), 1, nil)
+	if len(a.Body) > partner.ResponseBytesMax || !strings.HasPrefix(a.Body, `{"results":"`+strings.Repeat("N", 2500)+`"`) || len(a.Err.Error()) > 2000 {
 		t.Errorf("%d bytes %s, %d bytes %v", len(a.Body), a.Body, len(a.Err.Error()), a.Err)
 	}
 }
 
 func TestAnUnreadablePayloadIsNotSent(t *testing.T) {
 	r := newRig(t)
-	for _, b := range []string{"", "{}", "[]", `{"region":"eu-west-1","usageRecords":[]}`, `{"region":"eu-west-1","usageRecords":[{"quantity":2147483648}]}`, `{"region":"x","usageRecords":[{}],"more":1}`} {
+	for _, b := range []string{"", "{}", "[]", `{"hours":[]}`, `{"hours":[{"region":"eu-west-1","usageRecords":[]}]}`, `{"hours":[{"region":"eu-west-1","usageRecords":[{"quantity":2147483648}]}]}`, `{"hours":[{"region":"x","usageRecords":[{}],"more":1}]}`} {
 		if a := r.deliver([]byte(b), 1, nil); a.Verdict != partner.Final || a.Err == nil {
 			t.Errorf("%s: %+v", b, a)
 		}

@@ -2,7 +2,6 @@ package awsmarketplace
 
 import (
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -16,13 +15,12 @@ import (
 	"reckoner/ledger/report/partner"
 )
 
-// Draft makes the report of an hour: what is owed by the end of it, in whole units. An hour that was drafted before, and of
-// which it is not known what came of it, is sent again as it was. Nil: it has been told.
+// Draft makes a report: of each hour what is owed by the end of it, in whole units. An hour that AWS was told of, and of
+// which it is not known what came of it, is told again as it was. Nil: AWS has been told of all.
 func (t *Target) Draft(in *report.Input, past []ledger.Report) (*partner.Draft, error) {
 	d, err := t.draft(in, past)
 	if err != nil {
-		return nil, fmt.Errorf("report of installation %q to AWS for the hour from %s: %w",
-			in.Terms.Installation.ID, in.Part.Day.Start.Format(time.RFC3339), err)
+		return nil, fmt.Errorf("report of installation %q to AWS: %w", in.Terms.Installation.ID, err)
 	}
 	return d, nil
 }
@@ -32,82 +30,83 @@ func (t *Target) draft(in *report.Input, past []ledger.Report) (*partner.Draft, 
 	if err != nil {
 		return nil, err
 	}
-	s, err := newest(past)
+	s, r, err := newest(past)
 	if err != nil {
 		return nil, err
 	}
-	start := in.Part.Day.Start
-	if o := s.hour(start); o != nil {
-		came := o.learn(past, in.Moment)
-		if !came.open {
-			return nil, nil
-		}
-		s.Sums, o.Known = nil, came.known
-		return s.seal(o.Payload, in.Terms.Scope(o.part(), o.part().Day.End))
+	if err := s.settle(r, in.Moment); err != nil {
+		return nil, err
 	}
-	if drafted(past, start) || start.Before(s.Until) && !s.Until.After(in.Moment) {
+	again, fresh := t.plan(s, market, in.Moment)
+	if len(again)+len(fresh) == 0 {
 		return nil, nil
 	}
-	if err := s.settle(past, in.Moment); err != nil {
-		return nil, err
+	if part := partOf(market, again, fresh); !part.Day.Start.Equal(in.Part.Day.Start) || !part.Day.End.Equal(in.Part.Day.End) {
+		return nil, fmt.Errorf("the hours to report are those of %s", part)
 	}
-	b, err := s.bill(in.Terms, market, in.Part, in.Readings)
+	for _, start := range again {
+		s.hour(start).Sent = true
+	}
+	for _, start := range fresh {
+		if err := s.bill(in.Terms, market, in.Part, start, in.Readings); err != nil {
+			return nil, fmt.Errorf("the hour from %s: %w", start.Format(time.RFC3339), err)
+		}
+	}
+	text, err := encode(s)
 	if err != nil {
 		return nil, err
 	}
-	return s.seal(b, in.Terms.Scope(in.Part, in.Part.Day.End))
+	return s.seal(text, in.Terms.Scope(in.Part, in.Part.Day.End))
 }
 
-func (s *state) seal(payload []byte, scope []ledger.ReportScope) (*partner.Draft, error) {
-	text, err := s.encode()
+// seal returns the report of the hours that are to be sent.
+func (s *state) seal(text []byte, scope []ledger.ReportScope) (*partner.Draft, error) {
+	var p payload
+	for i := range s.Hours {
+		if s.Hours[i].Sent {
+			p.Hours = append(p.Hours, s.Hours[i].Telling)
+		}
+	}
+	b, err := encode(p)
 	if err != nil {
 		return nil, err
 	}
-	return &partner.Draft{Payload: payload, Figures: sha256.Sum256(payload), State: text, Scope: scope}, nil
+	return &partner.Draft{Payload: b, Figures: sha256.Sum256(b), State: text, Scope: scope}, nil
 }
 
-// bill adds to the accounts what was used, says what is owed in whole units, and counts that as reported.
-func (s *state) bill(terms *report.Terms, market *catalog.Marketplace, part report.Part, readings []report.Reading) ([]byte, error) {
-	start := part.Day.Start
-	o := hour{Start: start.UTC(), From: part.Period.Start.UTC()}
-	p := newPayload(market)
-	s.Sums = nil
+// bill adds to the accounts what was used until the end of an hour, says what is owed in whole units, and counts that as
+// reported.
+func (s *state) bill(terms *report.Terms, market *catalog.Marketplace, part report.Part, start time.Time, readings []report.Reading) error {
+	o := hour{Start: start.UTC(), Sent: true}
+	p := newTelling(market)
 	for i := range market.Dimensions {
 		d := &market.Dimensions[i]
 		if market.Start(d).After(start) {
 			continue
 		}
-		used, err := usedBy(terms, part, market.Start(d), d.Meter, readings)
-		if err != nil {
-			return nil, err
-		}
 		a := s.account(d.Dimension, d.Meter)
+		used, err := usedBy(terms, part, market.Start(d), start, d.Meter, readings)
+		if err != nil {
+			return err
+		}
 		base, err := a.count(used)
 		if err != nil {
-			return nil, fmt.Errorf("dimension %q: %w", d.Dimension, err)
+			return fmt.Errorf("dimension %q: %w", d.Dimension, err)
 		}
 		n, amount, err := whole(a.Owed, d.Unit)
 		if err == nil {
 			a.Owed, err = a.Owed.Sub(amount)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("dimension %q: %w", d.Dimension, err)
+			return fmt.Errorf("dimension %q: %w", d.Dimension, err)
 		}
 		p.add(market, d.Dimension, start, n)
-		o.Amounts, o.Meters = append(o.Amounts, amount), append(o.Meters, d.Meter)
-		s.Sums = append(s.Sums, sum{Base: base, Unit: d.Unit})
+		o.Amounts, o.Meters, o.Sums = append(o.Amounts, amount), append(o.Meters, d.Meter), append(o.Sums, sum{Base: base, Unit: d.Unit})
 	}
-	if len(p.Records) == 0 {
-		return nil, errors.New("no dimension has begun by then")
-	}
-	b, err := p.encode()
-	if err != nil {
-		return nil, err
-	}
-	o.Payload = b
-	s.Open = append(s.Open, o)
-	s.Until = part.Day.End.UTC()
-	return b, nil
+	var err error
+	o.Telling, err = encode(p)
+	s.Hours = append(s.Hours, o)
+	return err
 }
 
 // count makes what was used the account's, and returns what was owed beside it.
@@ -132,9 +131,9 @@ func (a *account) count(used map[string]reckoner.Quantity) (base reckoner.Quanti
 	return base, nil
 }
 
-// usedBy adds up what each of the reported subscriptions used of a meter from a time to the end of the hour. Only what is
+// usedBy adds up what each of the reported subscriptions used of a meter from a time to the end of an hour. Only what is
 // reported for the installation at that time counts.
-func usedBy(terms *report.Terms, part report.Part, from time.Time, meter string, readings []report.Reading) (map[string]reckoner.Quantity, error) {
+func usedBy(terms *report.Terms, part report.Part, from, start time.Time, meter string, readings []report.Reading) (map[string]reckoner.Quantity, error) {
 	used := make(map[string]reckoner.Quantity)
 	times := make(map[string][]reckoner.Period)
 	for _, s := range terms.Scope(part, part.Day.End) {
@@ -152,7 +151,7 @@ func usedBy(terms *report.Terms, part report.Part, from time.Time, meter string,
 		if !reported {
 			return nil, fmt.Errorf("a reading of subscription %q, which is not reported", r.SubscriptionID)
 		}
-		if r.Slice.End.After(part.Day.End) || !within(r.Slice, times[r.SubscriptionID]) {
+		if r.Slice.End.After(start.Add(time.Hour)) || !within(r.Slice, times[r.SubscriptionID]) {
 			continue
 		}
 		var err error
@@ -185,8 +184,8 @@ func whole(owed, unit reckoner.Quantity) (n int32, amount reckoner.Quantity, err
 	return int32(count.Int64()), amount, err //nolint:gosec // at most MaxInt32
 }
 
-// Redraft makes the bytes of a report again: from what was used at its position, and from what it kept of what was owed
-// besides. One that was sent again is as it kept it; the proof is that of the first.
+// Redraft makes the bytes of a report again: of each hour from what was used at its position, and from what it kept of what
+// was owed besides. What was told again is as it kept it; the proof is that of the first.
 func (t *Target) Redraft(r *ledger.Report, readings []report.Reading) (*partner.Draft, error) {
 	terms, err := report.DecodeTerms(r.Inputs)
 	if err != nil {
@@ -196,50 +195,50 @@ func (t *Target) Redraft(r *ledger.Report, readings []report.Reading) (*partner.
 	if err != nil {
 		return nil, err
 	}
-	s, err := decodeState(r)
-	if err != nil {
-		return nil, err
+	s := new(state)
+	if err := decode(r.State, s); err != nil {
+		return nil, fmt.Errorf("what the report carries on: %w", err)
 	}
-	o := s.hour(r.Day.Start)
-	if o == nil {
-		return nil, fmt.Errorf("the report of installation %q for the hour from %s carries on nothing of that hour", r.InstallationID, r.Day.Start.Format(time.RFC3339))
-	}
-	part := o.part()
-	payload := []byte(o.Payload)
-	if len(s.Sums) > 0 {
-		if payload, err = s.again(terms, market, part, readings); err != nil {
-			return nil, err
-		}
-	}
-	return &partner.Draft{Payload: payload, Figures: sha256.Sum256(payload), State: r.State, Scope: terms.Scope(part, part.Day.End)}, nil
-}
-
-// again makes the payload from its sums.
-func (s *state) again(terms *report.Terms, market *catalog.Marketplace, part report.Part, readings []report.Reading) ([]byte, error) {
-	p := newPayload(market)
-	for i := range market.Dimensions {
-		d := &market.Dimensions[i]
-		if market.Start(d).After(part.Day.Start) {
-			continue
-		}
-		if len(p.Records) == len(s.Sums) {
-			return nil, fmt.Errorf("it has %d sums, and the catalog had more dimensions", len(s.Sums))
-		}
-		used, err := usedBy(terms, part, market.Start(d), d.Meter, readings)
-		if err != nil {
-			return nil, err
-		}
-		owed := s.Sums[len(p.Records)].Base
-		for is := range maps.Values(used) {
-			if owed, err = owed.Add(is); err != nil {
-				return nil, err
+	part := report.Part{Period: r.Period, Day: r.Day}
+	for i := range s.Hours {
+		if o := &s.Hours[i]; o.Sent && len(o.Sums) > 0 {
+			if err := o.again(terms, market, part, readings); err != nil {
+				return nil, fmt.Errorf("the hour from %s: %w", o.Start.Format(time.RFC3339), err)
 			}
 		}
-		n, _, err := whole(owed, s.Sums[len(p.Records)].Unit)
-		if err != nil {
-			return nil, err
-		}
-		p.add(market, d.Dimension, part.Day.Start, n)
 	}
-	return p.encode()
+	return s.seal(r.State, terms.Scope(part, part.Day.End))
+}
+
+// again tells an hour by its sums.
+func (o *hour) again(terms *report.Terms, market *catalog.Marketplace, part report.Part, readings []report.Reading) error {
+	p := newTelling(market)
+	for i := range market.Dimensions {
+		d := &market.Dimensions[i]
+		if market.Start(d).After(o.Start) {
+			continue
+		}
+		if len(p.Records) == len(o.Sums) {
+			return fmt.Errorf("it has %d sums, and the catalog had more dimensions", len(o.Sums))
+		}
+		used, err := usedBy(terms, part, market.Start(d), o.Start, d.Meter, readings)
+		if err != nil {
+			return err
+		}
+		by := o.Sums[len(p.Records)]
+		owed := by.Base
+		for is := range maps.Values(used) {
+			if owed, err = owed.Add(is); err != nil {
+				return err
+			}
+		}
+		n, _, err := whole(owed, by.Unit)
+		if err != nil {
+			return err
+		}
+		p.add(market, d.Dimension, o.Start, n)
+	}
+	var err error
+	o.Telling, err = encode(p)
+	return err
 }

@@ -15,10 +15,30 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
+// fault says what a call was refused for.
+type fault uint8
+
+const (
+	ofAll    fault = iota // whatever is sent
+	ofHour                // when it was, for whom, or of which product
+	ofRecord              // a record's dimension
+)
+
+func faultOf(code string) fault {
+	switch code {
+	case "TimestampOutOfBoundsException", "InvalidLicenseException", "InvalidProductCodeException", "InvalidCustomerIdentifierException", "CustomerNotEntitledException":
+		return ofHour
+	case "InvalidUsageDimensionException":
+		return ofRecord
+	default:
+		return ofAll
+	}
+}
+
 // failure is what a call came to that AWS did not answer with results.
 type failure struct {
 	result result
-	splits bool // the fault may be in one of the records
+	fault  fault
 	code   int
 	wait   time.Duration
 	text   string
@@ -51,7 +71,7 @@ func failureOf(err error, sent bool) failure {
 		if f.text = api.ErrorCode() + hint(api.ErrorCode()) + said(api); retried(api.ErrorCode()) || slices.Contains([]int{408, 409, 425, 429}, f.code) {
 			f.result = unprocessed
 		}
-		f.splits = api.ErrorCode() == "InvalidUsageDimensionException"
+		f.fault = faultOf(api.ErrorCode())
 	}
 	return f
 }

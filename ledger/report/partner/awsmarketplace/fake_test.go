@@ -219,20 +219,27 @@ func (f *fake) doubt(rows []ledger.Report) {
 	defer f.mu.Unlock()
 	for i := range rows {
 		var p struct {
-			ProductCode  string
-			UsageRecords []struct {
-				Timestamp                                            time.Time
-				CustomerAWSAccountId, CustomerIdentifier, LicenseArn string //nolint:revive // as in the payload
-				Dimension                                            string
-				Quantity                                             int32
-			}
+			Hours []wireTelling
 		}
 		if err := json.Unmarshal(rows[i].Payload, &p); err != nil {
 			panic(err)
 		}
-		for _, r := range p.UsageRecords {
-			f.doubted[meterKey{p.ProductCode + r.LicenseArn, r.CustomerAWSAccountId + r.CustomerIdentifier, r.Dimension, r.Timestamp}] = r.Quantity
+		for _, h := range p.Hours {
+			for _, r := range h.UsageRecords {
+				f.doubted[meterKey{h.ProductCode + r.LicenseArn, r.CustomerAWSAccountId + r.CustomerIdentifier, r.Dimension, r.Timestamp}] = r.Quantity
+			}
 		}
+	}
+}
+
+// wireTelling is an hour of a payload.
+type wireTelling struct {
+	ProductCode  string
+	UsageRecords []struct {
+		Timestamp                                            time.Time
+		CustomerAWSAccountId, CustomerIdentifier, LicenseArn string //nolint:revive // as in the payload
+		Dimension                                            string
+		Quantity                                             int32
 	}
 }
 

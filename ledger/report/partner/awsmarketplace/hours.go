@@ -22,8 +22,9 @@ const (
 	lead = 5 * time.Minute
 	// freshMax is how long ago the first report of an installation may begin.
 	freshMax = 7 * day
-	// openMax bounds the hours of which it is not known what came of them.
-	openMax = 48
+	// hoursMax bounds the hours of a report: those that AWS still takes, and some of which it has to be found out what came
+	// of them. With maxDimensions of the catalog an answer has room for what came of all their records.
+	hoursMax = 30
 )
 
 // taken reports whether AWS still takes records of the hour that starts then.
@@ -36,46 +37,66 @@ func taken(start, now time.Time) bool {
 	return now.Before(until.Add(-lead))
 }
 
-// Due returns the hours to report: those of which it is not known what came of them, to be sent again as they were; and
-// those that ended since. An hour that AWS takes no more is left out: what was used in it goes out with the next one.
+// Due returns one part: from the first hour that AWS has to be told of to the end of the last one. None, if it has been
+// told of all that ended.
 func (t *Target) Due(terms *report.Terms, past []ledger.Report, now time.Time) ([]report.Part, error) {
 	market, err := marketOf(terms)
 	if err != nil {
 		return nil, err
 	}
-	head, err := newest(past)
+	s, r, err := newest(past)
 	if err != nil {
 		return nil, err
 	}
-	from := begins(market)
-	if head.Until.IsZero() && now.Sub(from) > freshMax {
+	if from := begins(market); r == nil && now.Sub(from) > freshMax {
 		return nil, fmt.Errorf("installation %q: nothing is kept of what AWS was told of it, and from (%s) is more than %d days ago. If it was reported before, all since then would be billed again: set from to the first hour that AWS has not been told of (see BatchMeterUsage in CloudTrail)",
 			terms.Installation.ID, from.Format(time.RFC3339), freshMax/day)
 	}
-	var parts []report.Part
-	for i := range head.Open {
-		if o := &head.Open[i]; o.learn(past, now).open {
-			parts = append(parts, o.part())
-		}
+	if err := s.settle(r, now); err != nil {
+		return nil, err
 	}
-	after := head.Until
-	if after.After(now) {
-		after = now.Add(-takes) // a clock that was ahead drafted hours to come
+	again, fresh := t.plan(s, market, now)
+	if len(again)+len(fresh) == 0 {
+		return nil, nil
 	}
-	for start := now.Add(-takes).Truncate(time.Hour); !start.Add(time.Hour + t.grace).After(now); start = start.Add(time.Hour) {
-		if start.Before(from) || start.Before(after) || !taken(start, now) || drafted(past, start) {
-			continue
-		}
-		parts = append(parts, partOf(from, start))
-	}
-	slices.SortStableFunc(parts, func(a, b report.Part) int { return a.Day.Start.Compare(b.Day.Start) })
-	return parts, nil
+	return []report.Part{partOf(market, again, fresh)}, nil
 }
 
-// Edges returns where the ledger is to be cut: at the hour, where resources change, and where dimensions begin. They are
+// plan returns the hours of a report: those of which it is not known what came of them, which are said again as they were;
+// and those that AWS was not told of and still takes, in order. An hour that it takes no more is left out: what was used in it
+// goes out with the next one.
+func (t *Target) plan(s *state, market *catalog.Marketplace, now time.Time) (again, fresh []time.Time) {
+	for start := now.Add(-takes).Truncate(time.Hour); !start.Add(time.Hour + t.grace).After(now); start = start.Add(time.Hour) {
+		if !start.Before(begins(market)) && taken(start, now) && !s.told(start) && s.hour(start) == nil {
+			fresh = append(fresh, start.UTC())
+		}
+	}
+	for i := range s.Hours {
+		if len(again)+len(fresh) < hoursMax {
+			again = append(again, s.Hours[i].Start)
+		}
+	}
+	return again, fresh
+}
+
+// partOf returns the part that some hours make. Its period is all the time that its figures are of.
+func partOf(market *catalog.Marketplace, again, fresh []time.Time) report.Part {
+	all := slices.Concat(again, fresh)
+	day := reckoner.Period{Start: slices.MinFunc(all, time.Time.Compare).UTC(), End: slices.MaxFunc(all, time.Time.Compare).Add(time.Hour).UTC()}
+	period := reckoner.Period{Start: begins(market).UTC(), End: day.End}
+	if day.Start.Before(period.Start) {
+		period.Start = day.Start
+	}
+	return report.Part{Period: period, Day: day}
+}
+
+// Edges returns where the ledger is to be cut: at the hours, where resources change, and where dimensions begin. They are
 // the same whatever was reported before.
 func (*Target) Edges(terms *report.Terms, _ []ledger.Report, part report.Part) []time.Time {
 	edges := terms.Edges(part)
+	for at := part.Day.Start; at.Before(part.Day.End); at = at.Add(time.Hour) {
+		edges = append(edges, at.UTC())
+	}
 	if market := terms.Installation.AWS; market != nil {
 		for i := range market.Dimensions {
 			if at := market.Start(&market.Dimensions[i]); part.Period.Contains(at) {
@@ -85,15 +106,6 @@ func (*Target) Edges(terms *report.Terms, _ []ledger.Report, part report.Part) [
 	}
 	slices.SortFunc(edges, time.Time.Compare)
 	return slices.CompactFunc(edges, time.Time.Equal)
-}
-
-// partOf returns the part of an hour. Its period is all the time that its figures are of.
-func partOf(from, start time.Time) report.Part {
-	start = start.UTC()
-	return report.Part{
-		Period: reckoner.Period{Start: from.UTC(), End: start.Add(time.Hour)},
-		Day:    reckoner.Period{Start: start, End: start.Add(time.Hour)},
-	}
 }
 
 // begins returns from when on anything is reported.

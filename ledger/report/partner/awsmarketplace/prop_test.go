@@ -132,8 +132,8 @@ func TestAWSHoldsWhatWasUsed(t *testing.T) {
 		text := document(fmt.Sprintf("{meter: calls, dimension: d1, unit: %s}, {meter: bytes, dimension: d2, unit: %s}", units[0], units[1]), "")
 		d := &driver{rig: r, terms: termsOf(t, parse(t, text)), attempts: rapid.IntRange(1, 3).Draw(rt, "attempts")}
 		lossy := rapid.Bool().Draw(rt, "lossy") // answers are lost, and processes die
-		f := &faults{rt: rt, lossy: lossy}
-		r.aws.fault, r.aws.refuse = f.draw, f.refuse
+		f := newFaults(rt, lossy)
+		r.aws.fault, r.aws.refuse = f.next, f.refuse
 		r.clock = start.Add(75 * time.Minute)
 		d.run(rt, never) // whatever comes of it, from then on it is known what AWS was told
 		var used []usage
@@ -245,25 +245,33 @@ func step(rt *rapid.T, d *driver, used []usage, lossy bool) []usage {
 	return used
 }
 
-// faults are what a test draws for each call.
+// faults are what goes wrong with calls, one after the other and then again from the first.
 type faults struct {
-	rt    *rapid.T
-	lossy bool
-	n     int
+	of, refused []int
+	n, m        int
 }
 
-func (f *faults) draw(n int) trap {
+func newFaults(t *rapid.T, lossy bool) *faults {
 	kinds := 5
-	if f.lossy {
+	if lossy {
 		kinds = 8
 	}
-	switch rapid.IntRange(-4, kinds-1).Draw(f.rt, "fault") {
+	return &faults{
+		of:      rapid.SliceOfN(rapid.IntRange(-4, kinds-1), 1, 40).Draw(t, "faults"),
+		refused: rapid.SliceOfN(rapid.IntRange(0, 9), 1, 40).Draw(t, "refused"),
+	}
+}
+
+func (f *faults) next(n int) trap {
+	kind := f.of[f.n%len(f.of)]
+	f.n++
+	switch kind {
 	case 0:
 		return trap{code: "ThrottlingException"}
 	case 1:
 		return trap{code: "AccessDeniedException"}
 	case 2:
-		return trap{skip: map[int]bool{rapid.IntRange(0, n-1).Draw(f.rt, "unprocessed"): true}}
+		return trap{skip: map[int]bool{f.n % n: true}}
 	case 3:
 		return trap{code: "DisabledApiException"}
 	case 4:
@@ -280,7 +288,8 @@ func (f *faults) draw(n int) trap {
 }
 
 func (f *faults) refuse(string) string {
-	if rapid.IntRange(0, 9).Draw(f.rt, "refused") == 0 {
+	f.m++
+	if f.refused[f.m%len(f.refused)] == 0 {
 		return "CustomerNotSubscribed"
 	}
 	return ""

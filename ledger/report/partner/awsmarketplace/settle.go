@@ -7,72 +7,57 @@ import (
 	"reckoner/ledger"
 )
 
-// outcome is what is known of a drafted hour.
-type outcome struct {
-	known results // of every report of it
-	open  bool    // it is to be sent again
-}
-
-// learn finds out what came of an hour. It is open while an answer can still be had. Else it is settled: what was surely
-// not taken is owed again, and what may have been taken counts as taken, since AWS gives nothing back.
-func (o *hour) learn(past []ledger.Report, now time.Time) outcome {
-	n := len(o.Amounts)
-	r := lastOf(past, o.Start)
+// settle takes what came of the newest report into the accounts. What was surely not taken is owed again; an hour of which
+// AWS has nothing counts as never told, so that it can be told anew. An hour with a record that may have been taken is kept,
+// to be told again as it was: AWS answers that it has it, or takes it. Once it answers neither, or after a week, the record
+// counts as taken, because AWS gives nothing back.
+func (s *state) settle(r *ledger.Report, now time.Time) error {
 	if r == nil {
-		return outcome{known: unknown(n)} // out of sight: AWS took it, or it can be found out no more
+		return nil
 	}
-	if r.Status == ledger.ReportAccepted {
-		return outcome{known: all(success, n)}
-	}
-	known := unknown(n)
-	if s, err := decodeState(r); err == nil {
-		if then := s.hour(o.Start); then != nil {
-			known = then.Known
+	n := 0
+	for i := range s.Hours {
+		if s.Hours[i].Sent {
+			n += len(s.Hours[i].Amounts)
 		}
 	}
-	known = known.then(resultsOf(r, n))
-	switch {
-	case r.Status == ledger.ReportRefused:
-		return outcome{known: known}
-	case r.Status == ledger.ReportFailed && known.certain() && !taken(o.Start, now):
-		return outcome{known: known}
-	default:
-		return outcome{known: known, open: true}
-	}
-}
-
-// settle takes what came of earlier hours into the accounts.
-func (s *state) settle(past []ledger.Report, now time.Time) error {
-	var open []hour
-	for i := range s.Open {
-		o := s.Open[i]
-		came := o.learn(past, now)
-		if came.open {
-			open = append(open, o)
+	came := resultsOf(r, n)
+	var left []hour
+	for _, o := range s.Hours {
+		if o.Sent {
+			mine := came[:len(o.Amounts)]
+			came = came[len(o.Amounts):]
+			o.Known = o.Known.then(mine)
+		}
+		o.Sums = nil
+		open := !o.Known.certain() && now.Sub(o.Start) < freshMax && (!o.Sent || r.Status != ledger.ReportRefused)
+		if o.Sent = false; open {
+			left = append(left, o)
 			continue
 		}
-		if err := s.giveBack(&o, came.known); err != nil {
+		if err := s.giveBack(&o); err != nil {
 			return err
 		}
+		if !o.Known.unused() {
+			s.Told = append(s.Told, o.Start)
+		}
 	}
-	if len(open) > openMax {
-		open = open[len(open)-openMax:]
-	}
-	s.Open = open
+	s.Hours = left
+	s.Told = s.Told[max(0, len(s.Told)-toldMax):]
 	return nil
 }
 
 // giveBack makes what was surely not taken owed again.
-func (s *state) giveBack(o *hour, known results) error {
-	p, err := decodePayload(o.Payload)
+func (s *state) giveBack(o *hour) error {
+	p, err := decodeTelling(o.Telling)
 	if err != nil {
 		return err
 	}
-	if len(p.Records) != len(o.Amounts) || len(o.Meters) != len(o.Amounts) || len(known) != len(o.Amounts) {
-		return fmt.Errorf("the report of the hour from %s has %d records and %d amounts", o.Start.Format(time.RFC3339), len(p.Records), len(o.Amounts))
+	if len(p.Records) != len(o.Amounts) || len(o.Meters) != len(o.Amounts) || len(o.Known) != len(o.Amounts) {
+		return fmt.Errorf("what is kept of the hour from %s has %d records and %d amounts", o.Start.Format(time.RFC3339), len(p.Records), len(o.Amounts))
 	}
 	for i := range p.Records {
-		if !known.notTaken(i) {
+		if !o.Known.notTaken(i) {
 			continue
 		}
 		for j := range s.Accounts {

@@ -66,9 +66,8 @@ func (*Target) CarriesOver() {}
 // Ambient says that AWS is found, and credentials for it, by the SDK.
 func (*Target) Ambient() {}
 
-// Takes is how long after its end an hour is looked at: AWS takes its records for a day, and for another one it is asked
-// what came of those whose answer was lost.
-func (*Target) Takes() time.Duration { return 2 * day }
+// Takes is how long AWS takes records. Whatever was reported before that is in the state of the newest report.
+func (*Target) Takes() time.Duration { return takes }
 
 // config returns the SDK's configuration. One that could not be loaded is tried again at the next delivery.
 func (t *Target) config(ctx context.Context) (aws.Config, error) {
