@@ -53,16 +53,10 @@ func (p *Process) catalogFile() (*document, error) {
 // ledger from then on. The process is ready only after it returned.
 func (p *Process) catalog(ctx context.Context, client *bus.Client, to ledger.CatalogMirror, d *document) (*liveCatalog, error) {
 	log := p.Log.With("component", "catalog")
-	p.Ops.Stage("reading the catalog")
-	defer p.Ops.Stage("starting")
-	reader, err := live.Open(ctx, client, live.Options{
-		AutoAccounts: p.Settings.Catalog.AutoAccounts, Registerer: p.Ops.Registry, Log: log,
-	})
+	reader, err := p.followCatalog(ctx, client)
 	if err != nil {
 		return nil, err
 	}
-	p.Ops.Ready("catalog", func(context.Context) error { return reader.Err() })
-	p.Go("catalog", reader.Run)
 	c := &liveCatalog{Reader: reader, writer: p.catalogWriter(client, reader)}
 	if err := p.begin(ctx, c, d); err != nil {
 		return nil, err
@@ -78,6 +72,21 @@ func (p *Process) catalog(ctx context.Context, client *bus.Client, to ledger.Cat
 		log.Warn("the catalog has no credential: every request is answered 401; add some with `reckoner catalog apply FILE`")
 	}
 	return c, nil
+}
+
+// followCatalog reads the topic to its end and follows it.
+func (p *Process) followCatalog(ctx context.Context, client *bus.Client) (*live.Reader, error) {
+	p.Ops.Stage("reading the catalog")
+	defer p.Ops.Stage("starting")
+	reader, err := live.Open(ctx, client, live.Options{
+		AutoAccounts: p.Settings.Catalog.AutoAccounts, Registerer: p.Ops.Registry, Log: p.Log.With("component", "catalog"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.Ops.Ready("catalog", func(context.Context) error { return reader.Err() })
+	p.Go("catalog", reader.Run)
+	return reader, nil
 }
 
 // catalogWriter returns a writer with a producer of its own: a crowd of events must not hold a change back.

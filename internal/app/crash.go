@@ -8,6 +8,7 @@ import (
 	"reckoner/ingest"
 	"reckoner/internal/crash"
 	"reckoner/ledger"
+	"reckoner/ledger/report/runner"
 )
 
 // The components that have crash points.
@@ -15,6 +16,7 @@ const (
 	componentAggregator = "aggregator"
 	componentIngest     = "ingest"
 	componentLedger     = "ledger"
+	componentReport     = "report"
 )
 
 // The steps within aggregator:write: the rows of events are stored, then the totals, then the checkpoints.
@@ -28,6 +30,7 @@ const (
 func (p *Process) fear() (err error) {
 	p.crash, err = crash.Parse(os.Getenv(crash.Env), crash.Steps{
 		componentAggregator: aggregator.Steps(), componentIngest: ingest.Steps(), componentLedger: {stepTotals, stepCheckpoints},
+		componentReport: runner.Steps(),
 	}, p.Log)
 	return err
 }

@@ -37,7 +37,7 @@ func Dev(ctx context.Context, p *Process) error {
 	if err := p.aggregate(ctx, client, l); err != nil {
 		return err
 	}
-	if err := p.ingest(ctx, client, l, d); err != nil {
+	if err := p.ingestAndReport(ctx, client, l, d); err != nil {
 		return err
 	}
 	p.Ops.Stage("")

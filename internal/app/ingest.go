@@ -27,23 +27,35 @@ func Ingest(ctx context.Context, p *Process) error {
 	if err != nil {
 		return err
 	}
-	if err := p.ingest(ctx, client, l, d); err != nil {
+	if _, err := p.ingest(ctx, client, l, d, beside{}); err != nil {
 		return err
 	}
 	p.Ops.Stage("")
 	return nil
 }
 
+// beside is what a process has on the port of the HTTP tier, beside it.
+type beside struct {
+	runs    ingest.ReportRuns                    // nil: this process makes no reports
+	handler func(tier http.Handler) http.Handler // nil: the tier alone
+}
+
+// tier is a running HTTP tier.
+type tier struct {
+	catalog *liveCatalog
+	addr    string // host:port
+}
+
 // ingest starts the HTTP tier. It takes requests only after everything that it needs is there, and when it stops it
 // finishes those in flight before anything that they need goes.
-func (p *Process) ingest(ctx context.Context, client *bus.Client, l *clickhouse.Ledger, d *document) error {
+func (p *Process) ingest(ctx context.Context, client *bus.Client, l *clickhouse.Ledger, d *document, more beside) (*tier, error) {
 	current, err := p.writableLog(ctx, client, l)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c, err := p.catalog(ctx, client, l, d)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s := p.Settings.Ingest
 	log := p.Log.With("component", "ingest")
@@ -59,29 +71,39 @@ func (p *Process) ingest(ctx context.Context, client *bus.Client, l *clickhouse.
 		return err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	p.Go("outcomes", outcomes.Run)
 
 	limits := p.limits()
 	server, err := ingest.New(ingest.Options{
-		Catalog: c, CatalogWriter: c.writer, Publisher: producer, Outcomes: outcomes, Ledger: l, Limits: limits,
+		Catalog: c, CatalogWriter: c.writer, Reports: more.runs, Publisher: producer, Outcomes: outcomes, Ledger: l, Limits: limits,
 		MaxAge: s.MaxAge, MaxAhead: s.MaxAhead, OutcomeTimeout: s.OutcomeTimeout,
 		ChangeTimeout: p.Settings.Catalog.ChangeTimeout, Log: log, Registerer: p.Ops.Registry,
 		At: p.crash.At(componentIngest),
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	addr, err := serveLimited(p.Lifecycle, "HTTP API", "listen", p.Settings.Listen, limits.ConnectionsMax, &http.Server{
-		Handler: server, ReadHeaderTimeout: limits.ReadHeaderTimeout, IdleTimeout: limits.IdleTimeout,
+	var handler http.Handler = server
+	if more.handler != nil {
+		handler = more.handler(server)
+	}
+	addr, err := p.serveAPI(handler, log)
+	return &tier{catalog: c, addr: addr}, err
+}
+
+// serveAPI opens the port of the API.
+func (p *Process) serveAPI(h http.Handler, log *slog.Logger) (addr string, err error) {
+	limits := p.limits()
+	addr, err = serveLimited(p.Lifecycle, "HTTP API", "listen", p.Settings.Listen, limits.ConnectionsMax, &http.Server{
+		Handler: h, ReadHeaderTimeout: limits.ReadHeaderTimeout, IdleTimeout: limits.IdleTimeout,
 		MaxHeaderBytes: limits.HeaderBytesMax, DisableGeneralOptionsHandler: true, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		p.Log.Info("HTTP API", "url", "http://"+addr)
 	}
-	p.Log.Info("HTTP API", "url", "http://"+addr)
-	return nil
+	return addr, err
 }
 
 // limits takes the settings over.

@@ -59,7 +59,7 @@ func ReportCheck(ctx context.Context, p *Process, out io.Writer, o ReportCheckOp
 		return false, err
 	}
 	started := time.Now()
-	v := &prover{ledger: l, targets: p.reportTargets(), batch: p.Settings.Report.Batch}
+	v := &prover{ledger: l, targets: p.targetsByName(), batch: p.Settings.Report.Batch}
 	c, err := v.check(ctx, o)
 	if err != nil && c.found == 0 {
 		return false, err
@@ -102,19 +102,19 @@ func (v *prover) check(ctx context.Context, o ReportCheckOptions) (c checked, er
 }
 
 // query returns what is asked of the ledger to make a report again.
-func (v *prover) query(r *ledger.Report) (partner.Target, ledger.FiguresQuery, error) {
+func query(targets map[string]partner.Target, r *ledger.Report) (ledger.FiguresQuery, error) {
 	q := ledger.FiguresQuery{AccountID: r.AccountID, AsOf: r.AsOf}
-	target, ok := v.targets[r.Target]
+	target, ok := targets[r.Target]
 	if !ok {
-		return nil, q, fmt.Errorf("this build knows no target %q", r.Target)
+		return q, fmt.Errorf("this build knows no target %q", r.Target)
 	}
 	terms, err := report.DecodeTerms(r.Inputs)
 	if err != nil {
-		return nil, q, err
+		return q, err
 	}
 	q.SubscriptionIDs = terms.SubscriptionIDs()
-	q.Edges = target.Edges(terms, []ledger.Report{*r}, report.Part{Period: r.Period, Day: r.Day})
-	return target, q, nil
+	q.Edges = target.Edges(terms, nil, report.Part{Period: r.Period, Day: r.Day})
+	return q, nil
 }
 
 // prove makes a batch of reports again, with the figures of all of them from one query, and notes what differs.
@@ -123,7 +123,7 @@ func (v *prover) prove(ctx context.Context, batch []ledger.Report, c *checked, l
 	var able []*ledger.Report
 	for i := range batch {
 		r := &batch[i]
-		_, q, err := v.query(r)
+		q, err := query(v.targets, r)
 		if err != nil {
 			c.note(r, lines, []reportDifference{{key: "(inputs)", stored: err.Error()}})
 			c.reports++

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -30,6 +31,7 @@ type reportLag struct {
 	ledger  lagLedger
 	timeout time.Duration // for one measurement
 	now     func() time.Time
+	slog    *slog.Logger
 }
 
 // unknownLag is that of a partition of which nobody could tell.
@@ -44,6 +46,10 @@ func (l *reportLag) Lag(ctx context.Context) (of func(accountID string) (time.Du
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	current, lags, err := l.partitions(ctx)
+	if len(lags) > 0 && err != nil {
+		l.slog.Warn("it is not known how far some partitions are behind the log", "error", err)
+		err = nil // of the others it is
+	}
 	return func(accountID string) (time.Duration, bool) {
 		if len(lags) == 0 {
 			return 0, false

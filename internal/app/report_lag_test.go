@@ -20,7 +20,7 @@ func TestLagIsTheAgeOfTheFirstRecordThatIsMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	lag := &reportLag{log: s.client, ledger: l, timeout: 10 * time.Second, now: time.Now}
+	lag := &reportLag{log: s.client, ledger: l, timeout: 10 * time.Second, now: time.Now, slog: quiet}
 	of := func(account string) time.Duration {
 		t.Helper()
 		lags, err := lag.Lag(t.Context())

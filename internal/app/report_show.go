@@ -13,6 +13,7 @@ import (
 	"reckoner"
 	"reckoner/ledger"
 	"reckoner/ledger/report"
+	"reckoner/ledger/report/partner"
 )
 
 // ReportShowOptions say what of an installation's reports is shown.
@@ -32,7 +33,7 @@ func ReportShow(ctx context.Context, p *Process, out io.Writer, o ReportShowOpti
 	if err != nil {
 		return err
 	}
-	s, err := showReports(ctx, l, o)
+	s, err := (&shower{ledger: l, targets: p.targetsByName()}).show(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -92,21 +93,34 @@ type shownRow struct {
 	Limit    *reckoner.Quantity `json:"limit,omitzero"`
 }
 
-// showReports gathers the parts of the day, by time.
-func showReports(ctx context.Context, l provingLedger, o ReportShowOptions) (*shownDay, error) {
-	day, latest, err := theDay(ctx, l, o)
+// shower shows reports.
+type shower struct {
+	ledger  provingLedger
+	targets map[string]partner.Target
+}
+
+// partKey is a part of a day, whatever zones its times are written in.
+type partKey [4]int64
+
+func keyOf(r *ledger.Report) partKey {
+	return partKey{r.Period.Start.UnixNano(), r.Period.End.UnixNano(), r.Day.Start.UnixNano(), r.Day.End.UnixNano()}
+}
+
+// show gathers the parts of the day, by time.
+func (w *shower) show(ctx context.Context, o ReportShowOptions) (*shownDay, error) {
+	day, latest, err := w.day(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	s := &shownDay{Installation: o.Installation}
-	by := map[report.Part]*shownPart{}
+	by := map[partKey]*shownPart{}
 	// The end of a day that shares time with this one is after its start, and a day long at most after its end.
 	q := ledger.ReportQuery{InstallationID: o.Installation, EODFrom: day.Start, EODTo: day.End.Add(24 * time.Hour)}
-	for r, err := range l.Reports(ctx, q) {
+	for r, err := range w.ledger.Reports(ctx, q) {
 		if err != nil {
 			return nil, err
 		}
-		part := report.Part{Period: r.Period, Day: r.Day}
+		part := keyOf(&r)
 		if latest != nil && part != *latest || !r.Day.End.After(day.Start) || !r.Day.Start.Before(day.End) {
 			continue
 		}
@@ -124,15 +138,15 @@ func showReports(ctx context.Context, l provingLedger, o ReportShowOptions) (*sh
 		return cmp.Or(a.DayStart.Compare(b.DayStart), a.PeriodStart.Compare(b.PeriodStart))
 	})
 	for _, part := range s.Parts {
-		if err := part.prove(ctx, l, o.Limit); err != nil {
+		if err := w.prove(ctx, part, o.Limit); err != nil {
 			return nil, fmt.Errorf("figures of the report of %s: %w", moment(part.Of), err)
 		}
 	}
 	return s, nil
 }
 
-// theDay returns which time is asked for: the whole of a date in UTC, or the part that was reported last.
-func theDay(ctx context.Context, l ledger.ReportReader, o ReportShowOptions) (day reckoner.Period, latest *report.Part, err error) {
+// day returns which time is asked for: the whole of a date in UTC, or the part that was reported last.
+func (w *shower) day(ctx context.Context, o ReportShowOptions) (day reckoner.Period, latest *partKey, err error) {
 	if o.Day != dayLatest {
 		start, err := time.Parse(time.DateOnly, o.Day)
 		if err != nil {
@@ -140,12 +154,13 @@ func theDay(ctx context.Context, l ledger.ReportReader, o ReportShowOptions) (da
 		}
 		return reckoner.Period{Start: start, End: start.AddDate(0, 0, 1)}, nil, nil
 	}
-	for sum, err := range l.ReportSummaries(ctx) {
+	for sum, err := range w.ledger.ReportSummaries(ctx) {
 		if err != nil {
 			return day, nil, err
 		}
 		if sum.InstallationID == o.Installation {
-			return sum.Last.Day, &report.Part{Period: sum.Last.Period, Day: sum.Last.Day}, nil
+			key := keyOf(&sum.Last)
+			return sum.Last.Day, &key, nil
 		}
 	}
 	return day, nil, fmt.Errorf("nothing was ever reported of installation %q; `reckoner report status` lists the installations", o.Installation)
@@ -174,8 +189,8 @@ func (p *shownPart) add(r *ledger.Report) {
 	}
 }
 
-// prove reads what the newest report was made from, at its position, and what stands behind it.
-func (p *shownPart) prove(ctx context.Context, l ledger.FiguresReader, limit int) error {
+// prove reads what the newest report of a part was made from, at its position, and what stands behind it.
+func (w *shower) prove(ctx context.Context, p *shownPart, limit int) error {
 	if p.newest == nil {
 		return nil
 	}
@@ -184,13 +199,22 @@ func (p *shownPart) prove(ctx context.Context, l ledger.FiguresReader, limit int
 	if err != nil {
 		return err
 	}
-	part := report.Part{Period: r.Period, Day: r.Day}
-	q := ledger.FiguresQuery{AccountID: r.AccountID, SubscriptionIDs: terms.SubscriptionIDs(), Edges: terms.Edges(part), AsOf: r.AsOf}
-	answers, err := l.FiguresAt(ctx, []ledger.FiguresQuery{q})
+	q, err := query(w.targets, r)
+	if err != nil {
+		return err
+	}
+	answers, err := w.ledger.FiguresAt(ctx, []ledger.FiguresQuery{q})
 	if err != nil {
 		return err
 	}
 	figures := answers[0].Rows
+	if p.Figures, err = behind(ctx, w.ledger, q, figures, r.Day, limit); err != nil {
+		return err
+	}
+	part := report.Part{Period: r.Period, Day: r.Day}
+	if own := terms.Calendar().At(r.Day.Start); keyOf(&ledger.Report{Period: own.Period, Day: own.Day}) != keyOf(r) {
+		return nil // the target has parts of its own, of which there is no statement
+	}
 	made, err := report.Make(report.Input{
 		Terms: terms, Part: part, Readings: readingsOf(figures), AsOf: r.AsOf, Moment: r.Moment, Timestamp: r.Timestamp,
 	})
@@ -202,6 +226,5 @@ func (p *shownPart) prove(ctx context.Context, l ledger.FiguresReader, limit int
 			Resource: row.ResourceID, Meter: row.Meter.Name, Type: row.Meter.Type.String(), Unit: row.Meter.Unit, Day: row.Day, Period: row.Period, Limit: row.Limit,
 		})
 	}
-	p.Figures, err = behind(ctx, l, q, figures, r.Day, limit)
-	return err
+	return nil
 }

@@ -46,8 +46,29 @@ func (p *shownPart) print(out io.Writer) error {
 	if err := t.Flush(); err != nil || p.newest == nil {
 		return err
 	}
-	fmt.Fprintf(out, "\nfigures of the report of %s\n\n", moment(p.Of))
-	fmt.Fprintln(t, "resource\tmeter\ttype\tday\tperiod\tlimit\tunit")
+	fmt.Fprintf(out, "\nfigures of the report of %s\n", moment(p.Of))
+	if err := p.printRows(out); err != nil {
+		return err
+	}
+	for i := range p.Figures {
+		if err := p.Figures[i].write(out); err != nil {
+			return err
+		}
+	}
+	if p.Payload != "" {
+		_, err := fmt.Fprintf(out, "\npayload of the report of %s\n%s\n", moment(p.Of), p.Payload)
+		return err
+	}
+	return nil
+}
+
+// printRows writes what the report says of each meter.
+func (p *shownPart) printRows(out io.Writer) error {
+	if len(p.Rows) == 0 {
+		return nil
+	}
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "\nresource\tmeter\ttype\tday\tperiod\tlimit\tunit")
 	for i := range p.Rows {
 		r := &p.Rows[i]
 		resource, limit := "(all)", "-"
@@ -59,22 +80,10 @@ func (p *shownPart) print(out io.Writer) error {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", resource, r.Meter, r.Type, r.Day, r.Period, limit, r.Unit)
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	for i := range p.Figures {
-		if err := p.Figures[i].print(out); err != nil {
-			return err
-		}
-	}
-	if p.Payload != "" {
-		_, err := fmt.Fprintf(out, "\npayload of the report of %s\n%s\n", moment(p.Of), p.Payload)
-		return err
-	}
-	return nil
+	return t.Flush()
 }
 
-func (f *shownFigure) print(out io.Writer) error {
+func (f *shownFigure) write(out io.Writer) error {
 	subscription := "usage without a subscription"
 	if f.Subscription != "" {
 		subscription = "subscription " + shown(f.Subscription)
@@ -83,8 +92,10 @@ func (f *shownFigure) print(out io.Writer) error {
 	if !f.From.IsZero() {
 		from = "from " + moment(f.From) + " "
 	}
-	fold := "the sum"
+	fold := ""
 	switch f.kind {
+	case reckoner.Interval:
+		fold = "the sum"
 	case reckoner.Total:
 		fold = "the newest"
 	case reckoner.Rate:

@@ -35,8 +35,10 @@ type installationStatus struct {
 	ambient bool // its target finds the partner by itself
 }
 
-// nowhere reports whether nothing says where its reports go.
-func (i *installationStatus) nowhere() bool { return i.To == "" && !i.ambient && !i.Removed }
+// nowhere reports whether nothing says where its reports would go. What was reported once has a reporter that knows.
+func (i *installationStatus) nowhere() bool {
+	return i.Status == statusNever && i.To == "" && !i.ambient && !i.Removed
+}
 
 // statusTotals count installations.
 type statusTotals struct {
@@ -83,7 +85,7 @@ func (p *Process) reportLedger(ctx context.Context) (provingLedger, error) {
 	if err != nil {
 		return nil, err
 	}
-	return any(l).(provingLedger), l.CheckSchema(ctx)
+	return l, l.CheckSchema(ctx)
 }
 
 func writeJSON(out io.Writer, v any) error {
@@ -97,7 +99,7 @@ func writeJSON(out io.Writer, v any) error {
 // once and is no longer in the catalog is told, too.
 func (p *Process) reportStatuses(ctx context.Context, c *catalog.Catalog, l ledger.ReportReader, now time.Time) (*reportStatuses, error) {
 	s := &reportStatuses{At: now, Installations: []installationStatus{}}
-	targets, reported := p.reportTargets(), map[string]ledger.ReportSummary{}
+	targets, reported := p.targetsByName(), map[string]ledger.ReportSummary{}
 	for sum, err := range l.ReportSummaries(ctx) {
 		if err != nil {
 			return nil, err

@@ -34,7 +34,7 @@ type Source struct {
 
 // EmbeddedDefaults are the defaults of commands with embedded engines: one machine, few partitions, nobody to wait for.
 func EmbeddedDefaults() map[string]string {
-	return map[string]string{"kafka.partitions": "4", "aggregator.restore_delay": "0"}
+	return map[string]string{"kafka.partitions": "4", "aggregator.restore_delay": "0", "report.jitter": "0"}
 }
 
 // Load reads the settings. The error joins everything that is wrong, and names the key, the value and what is allowed.
