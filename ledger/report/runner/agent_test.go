@@ -54,6 +54,7 @@ type world struct {
 	receiver *receiver.Receiver
 	badToken map[string]bool // installations whose token the partner refuses
 	free     bool            // nothing waits
+	done     []string        // what was done where nothing waits
 
 	mu      sync.Mutex
 	waiting []*op
@@ -163,6 +164,9 @@ func (a *agent) gate(ctx context.Context, key string) (fate, error) {
 		return killedBefore, errKilled
 	}
 	if a.free {
+		a.world.mu.Lock()
+		defer a.world.mu.Unlock()
+		a.done = append(a.done, key)
 		return well, ctx.Err()
 	}
 	o := &op{agent: a, key: a.name + " " + key, let: make(chan fate)}

@@ -42,6 +42,24 @@ func TestFinalAnswers(t *testing.T) {
 	}
 }
 
+// A refusal after an attempt whose answer was lost does not say that the partner has nothing: it is told as refused, and kept as
+// not known.
+func TestRefusedAfterALostAnswer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBench(t, many(1), nil)
+		b.partner.answer = func(_ call, nth int) (*http.Response, error) {
+			if nth == 1 {
+				return nil, errLost
+			}
+			return status(http.StatusForbidden, ""), nil
+		}
+		s := b.run(t, runner.Request{})
+		if rows := b.reports(""); s.Refused != 1 || statuses(rows) != "failed refused" || rows[0].Code != http.StatusForbidden || rows[0].Attempt != 2 {
+			t.Errorf("%+v, %s", s, statuses(rows))
+		}
+	})
+}
+
 // Parts go out in their order, and one that has to wait holds back those that follow.
 func TestOlderPartsGoFirst(t *testing.T) {
 	bubble(t, func(t *testing.T) {

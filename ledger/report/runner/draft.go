@@ -28,7 +28,7 @@ func (p *preparation) expire(j *job) error {
 	for at := from; at.Before(until); {
 		part := calendar.At(at)
 		at = part.Day.End
-		if part.Day.Start.Before(from) || part.Day.End.After(until) || p.moment.Sub(part.Day.End) < j.target.Takes() {
+		if part.Day.Start.Before(from) || part.Day.End.After(until) {
 			continue
 		}
 		row, err := p.row(j, part, nil)

@@ -38,12 +38,12 @@ const (
 	calm         // all that is under way comes to its end
 )
 
-// trouble is how likely each kind of step is where all goes wrong that can, and race where two reporters work side by side
-// while usage comes in.
+// trouble is how likely each kind of step is where all goes wrong that can, and race where two reporters whose clocks differ
+// work side by side while usage comes in.
 func trouble() []int {
 	return []int{letGo: 40, use: 6, pass: 4, tick: 6, clock: 1, token: 1, kill: 1, calm: 1}
 }
-func race() []int { return []int{letGo: 40, use: 16, tick: 12, calm: 1} }
+func race() []int { return []int{letGo: 40, use: 16, tick: 12, clock: 2, calm: 1} }
 
 func drawSteps(t *rapid.T, weights []int) []step {
 	var kinds []int

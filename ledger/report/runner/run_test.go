@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -49,6 +50,26 @@ func TestMissedDaysExpire(t *testing.T) {
 		time.Sleep(time.Hour)
 		if s := b.run(t, runner.Request{}); s.Expired != 0 {
 			t.Errorf("they expire again: %+v", s)
+		}
+	})
+}
+
+// A day that ended so lately that the partner would still take it, and so long ago that no delivery would arrive in time, is one of
+// them: no later run could tell of it.
+func TestDayBetweenDueAndTakenExpires(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBench(t, many(1), nil)
+		b.run(t, runner.Request{})
+		time.Sleep(5*24*time.Hour - 3*time.Minute)
+		b.run(t, runner.Request{})
+		time.Sleep(time.Hour)
+		b.run(t, runner.Request{})
+		var days []string
+		for _, r := range b.reports("") {
+			days = append(days, fmt.Sprint(r.Day.Start.Day(), " ", r.Status))
+		}
+		if want := "3 accepted,4 accepted,5 expired,6 expired,7 expired,8 accepted,9 accepted"; strings.Join(days, ",") != want {
+			t.Errorf("%s, want %s", days, want)
 		}
 	})
 }
@@ -151,6 +172,34 @@ func TestRunAtAnotherMoment(t *testing.T) {
 		row := b.reports("")[len(b.reports(""))-1]
 		if !row.Timestamp.After(last.Timestamp) || !row.Day.Contains(at) || !row.Moment.Equal(at) {
 			t.Errorf("%+v after %+v", row, last)
+		}
+	})
+}
+
+// A reporter whose clock is behind that of another goes on from the other's timestamps.
+func TestTimestampsRiseOverClocks(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBench(t, many(1), nil)
+		b.ahead = 100 * time.Hour
+		b.run(t, runner.Request{})
+		claimed := b.claims[claimKey{"icfg_000", "me"}]
+		other := b.world.agent(t, "other", slog.New(slog.DiscardHandler), func(o *runner.Options) {
+			o.Targets = []partner.Target{vercel.New(vercel.Options{Transport: b.partner})}
+		})
+		for range 3 {
+			s, err := other.runner.Run(t.Context(), runner.Request{}, nil)
+			if err != nil || s.Accepted != 1 {
+				t.Fatalf("%v, %+v", err, s)
+			}
+		}
+		rows := b.reports("")
+		if !rows[2].Timestamp.After(claimed) || rows[2].Reporter != "other" || !rows[2].Day.End.Before(claimed) {
+			t.Errorf("%+v after a claim of %s", rows[2], claimed)
+		}
+		for i := 1; i < len(rows); i++ {
+			if !rows[i].Timestamp.After(rows[i-1].Timestamp) {
+				t.Errorf("%s after %s", rows[i].Timestamp, rows[i-1].Timestamp)
+			}
 		}
 	})
 }

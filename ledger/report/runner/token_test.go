@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"reckoner/ledger"
+	"reckoner/ledger/report/partner"
 	"reckoner/ledger/report/runner"
 )
 
@@ -127,4 +128,28 @@ func TestTokenIsNeverKept(t *testing.T) {
 			}
 		})
 	}
+}
+
+// leaky is a target that does not keep the port's promise.
+type leaky struct{ partner.Target }
+
+func (leaky) Deliver(_ context.Context, d *partner.Delivery) partner.Answer {
+	return partner.Answer{
+		Verdict: partner.Final, Code: 400, Err: fmt.Errorf("sent with %s", d.Token),
+		Body: d.Token + strings.Repeat("x", partner.ResponseBytesMax-len(d.Token)-8) + d.Token,
+	}
+}
+
+func TestTokenIsNotKeptForALeakyTarget(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBench(t, many(1), func(o *runner.Options) {
+			o.Targets[0] = leaky{o.Targets[0]}
+			o.Getenv = func(string) string { return "pl4nted-s3cret" }
+		})
+		s := b.run(t, runner.Request{})
+		rows := b.reports("")
+		if said := fmt.Sprint(s, b.log.String(), rows[0].Response, rows[0].Error); strings.Contains(said, "pl4nted") || s.Refused != 1 {
+			t.Errorf("the token is told: %s", said)
+		}
+	})
 }
