@@ -93,7 +93,7 @@ func TestServicesAreThePipeline(t *testing.T) {
 	p := load(t)
 	names := p.ServiceNames()
 	slices.Sort(names)
-	if want := []string{"aggregate", "clickhouse", "ingest", "kafka", "migrate"}; !slices.Equal(names, want) {
+	if want := []string{"aggregate", "clickhouse", "ingest", "kafka", "migrate", "report"}; !slices.Equal(names, want) {
 		t.Errorf("services %q, want %q", names, want)
 	}
 	for name := range ours(p) {
@@ -177,8 +177,8 @@ func TestPortsAreTheProgramsOwn(t *testing.T) {
 				t.Errorf("%s publishes port %s to everybody", name, p.Published)
 			}
 		}
-		if name == "ingest" && !strings.HasPrefix(got.Listen, "0.0.0.0:") {
-			t.Errorf("ingest listens on %s, which nothing outside of its container reaches", got.Listen)
+		if (name == "ingest" || name == "report") && !strings.HasPrefix(got.Listen, "0.0.0.0:") {
+			t.Errorf("%s listens on %s, which nothing outside of its container reaches", name, got.Listen)
 		}
 		if s.HealthCheck == nil {
 			if name != "migrate" {
@@ -240,6 +240,7 @@ func TestStartOrder(t *testing.T) {
 		"migrate":   {"kafka": types.ServiceConditionHealthy, "clickhouse": types.ServiceConditionHealthy},
 		"ingest":    {"migrate": types.ServiceConditionCompletedSuccessfully},
 		"aggregate": {"migrate": types.ServiceConditionCompletedSuccessfully},
+		"report":    {"migrate": types.ServiceConditionCompletedSuccessfully},
 	} {
 		for on, condition := range want {
 			if got := p.Services[name].DependsOn[on].Condition; got != condition {
