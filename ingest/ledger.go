@@ -6,4 +6,5 @@ import "reckoner/ledger"
 type Ledger interface {
 	ledger.Reader
 	ledger.StatementReader
+	ledger.CarrierReader
 }

@@ -51,6 +51,7 @@ type (
 		Rules          uint32             `json:"rules"`
 		Revert         *relatedJSON       `json:"revert,omitempty"` // of a usage: what took it back
 		Usage          *relatedJSON       `json:"usage,omitempty"`  // of a revert: what it names
+		Reports        []reportJSON       `json:"reports"`          // to partners, that carried it
 	}
 	periodJSON struct {
 		Start string `json:"start"`
@@ -93,6 +94,10 @@ func (v *v1) event(c *call) error {
 	answer := storyJSON{AccountID: q.AccountID, ID: q.EventID, Events: make([]eventJSON, min(len(story), limit))}
 	for i := range answer.Events {
 		answer.Events[i] = eventOf(c.catalog, &story[i])
+		// Of one id there are two entries at most, a usage and a revert.
+		if answer.Events[i].Reports, err = v.reportsOf(ctx, story[i].Entry); err != nil {
+			return err
+		}
 	}
 	if len(story) > limit {
 		answer.NextPageToken = story[limit-1].Position().String()
