@@ -126,3 +126,38 @@ func TestFiguresLeaveOutTheTimestamp(t *testing.T) {
 		t.Error("the timestamp counts, or the day's end does not")
 	}
 }
+
+// Whatever is stored, it is terms or an error; terms are stored again as they were read.
+func FuzzDecodeTerms(f *testing.F) {
+	terms := termsOf(f, `
+plans: [{id: pro, prices: [{meter: api_calls, unit_price: "0.10", included: "3"}], discounts: [{name: launch, amount: "5.00"}]}]
+subscriptions: [{id: s, account: ACCOUNT, plan: pro, meter: api_calls, limit: "9", period: {anchor: 2026-01-31T00:00:00Z, every: month}}]
+installations: [{id: icfg, target: vercel, account: ACCOUNT, token_env: T, day_ends_at: "05:45", resources: [{subscription: s, resource_id: r}]}]`)
+	stored, err := terms.Encode([]Reading{{Meter: "storage"}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(stored)
+	f.Add([]byte(`{"installation":{"id":"i","target":"vercel","account":"` + accountID + `"}}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		terms, err := DecodeTerms(b)
+		if err != nil {
+			return
+		}
+		var readings []Reading
+		for name := range terms.Meters {
+			readings = append(readings, Reading{Meter: name})
+		}
+		first, err := terms.Encode(readings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := DecodeTerms(first)
+		if err != nil {
+			t.Fatalf("%v: %s", err, first)
+		}
+		if again, err := back.Encode(readings); err != nil || !bytes.Equal(again, first) {
+			t.Fatalf("%v\n%s, and before\n%s", err, again, first)
+		}
+	})
+}
