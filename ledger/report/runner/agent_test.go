@@ -12,6 +12,7 @@ import (
 	"path"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,6 +70,8 @@ type op struct {
 func newWorld(t testing.TB, text string) *world {
 	w := &world{memory: newMemory(), catalog: parse(t, text), badToken: make(map[string]bool)}
 	w.receiver = receiver.New(receiver.Options{Keep: 1 << 20, Token: func(id string) (string, bool) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		if w.badToken[id] {
 			return "another", true
 		}
@@ -91,7 +94,7 @@ type agent struct {
 	*world
 	name   string
 	runner *runner.Runner
-	ahead  time.Duration // of its clock
+	ahead  atomic.Int64 // of its clock, in nanoseconds
 	dead   chan struct{}
 	stop   context.CancelFunc
 	ended  chan struct{} // of its last run; nil: it never ran
@@ -105,7 +108,7 @@ func (w *world) agent(t testing.TB, name string, log *slog.Logger, tune func(*ru
 		Getenv:  func(name string) string { return " token-" + name[len(name)-1:] + "\n" },
 		Targets: []partner.Target{vercel.New(vercel.Options{Transport: a})}, Batch: 2, Concurrency: 4, SlowConcurrency: 4,
 		RequestTimeout: 10 * time.Second, DeliveryTimeout: 5 * time.Minute, RetryBackoffMin: time.Second, RetryBackoffMax: time.Minute,
-		MaxLag: 5 * time.Minute, Reporter: name, Now: func() time.Time { return time.Now().Add(a.ahead) },
+		MaxLag: 5 * time.Minute, Reporter: name, Now: func() time.Time { return time.Now().Add(time.Duration(a.ahead.Load())) },
 		Random: func(n time.Duration) time.Duration { return n / 2 }, Log: log, Registerer: prometheus.NewRegistry(),
 	}
 	if tune != nil {

@@ -76,7 +76,8 @@ func TestLoopComesBackSoon(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var d *downLedger
 		b := newBench(t, many(2), func(o *runner.Options) {
-			d = &downLedger{agent: o.Ledger.(*agent), down: true}
+			d = &downLedger{agent: o.Ledger.(*agent)}
+			d.down.Store(true)
 			o.Ledger = d
 		})
 		stop := b.loop(t, time.Hour, time.Minute)
@@ -84,7 +85,7 @@ func TestLoopComesBackSoon(t *testing.T) {
 		if s := b.runner.Status(); s.Err == nil || !s.EndedAt.IsZero() || s.TriedAt.IsZero() || len(b.partner.all) > 0 {
 			t.Errorf("%+v", s)
 		}
-		d.down = false
+		d.down.Store(false)
 		time.Sleep(2 * time.Minute)
 		if s := b.runner.Status(); s.Err != nil || s.Last.Accepted != 2 {
 			t.Errorf("%+v", s)

@@ -84,10 +84,12 @@ func (p *play) do(s step) {
 			who.start(runner.Request{})
 		}
 	case clock:
-		who.ahead = []time.Duration{0, time.Hour, 26 * time.Hour, 100 * time.Hour, -time.Hour, -26 * time.Hour, -100 * time.Hour, -time.Millisecond}[s.b%8]
+		who.ahead.Store(int64([]time.Duration{0, time.Hour, 26 * time.Hour, 100 * time.Hour, -time.Hour, -26 * time.Hour, -100 * time.Hour, -time.Millisecond}[s.b%8]))
 	case token:
 		id := fmt.Sprintf("icfg_%d", 1+s.a%3)
+		p.world.mu.Lock()
 		p.badToken[id] = !p.badToken[id]
+		p.world.mu.Unlock()
 	case kill:
 		who.kill()
 	case calm:
@@ -96,7 +98,7 @@ func (p *play) do(s step) {
 	synctest.Wait()
 	for i, a := range p.agents {
 		if a.isDead() {
-			p.agents[i] = p.bear(a.ahead)
+			p.agents[i] = p.bear(time.Duration(a.ahead.Load()))
 		}
 	}
 }
@@ -104,7 +106,7 @@ func (p *play) do(s step) {
 func (p *play) bear(ahead time.Duration) *agent {
 	p.born++
 	a := p.agent(p.t, fmt.Sprintf("reporter %02d", p.born), slog.New(slog.DiscardHandler), nil)
-	a.ahead = ahead
+	a.ahead.Store(int64(ahead))
 	p.past = append(p.past, a)
 	return a
 }
@@ -170,9 +172,11 @@ func (p *play) settle() {
 
 // quiet ends all trouble, and lets a few runs go by.
 func (p *play) quiet() {
+	p.world.mu.Lock()
 	clear(p.badToken)
+	p.world.mu.Unlock()
 	for _, a := range p.agents {
-		a.ahead = 0
+		a.ahead.Store(0)
 	}
 	p.settle()
 	for i := range 3 {

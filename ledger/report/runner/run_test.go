@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -180,7 +181,7 @@ func TestRunAtAnotherMoment(t *testing.T) {
 func TestTimestampsRiseOverClocks(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := newBench(t, many(1), nil)
-		b.ahead = 100 * time.Hour
+		b.ahead.Store(int64(100 * time.Hour))
 		b.run(t, runner.Request{})
 		claimed := b.claims[claimKey{"icfg_000", "me"}]
 		other := b.world.agent(t, "other", slog.New(slog.DiscardHandler), func(o *runner.Options) {
@@ -265,18 +266,18 @@ func TestOneInstallationsFiguresFail(t *testing.T) {
 // downLedger answers nothing, or stores nothing, while it is told to.
 type downLedger struct {
 	*agent
-	down, silent bool
+	down, silent atomic.Bool
 }
 
 func (d *downLedger) LastTimestamps(ctx context.Context, ids []string) (map[string]time.Time, error) {
-	if d.down {
+	if d.down.Load() {
 		return nil, errLost
 	}
 	return d.memory.LastTimestamps(ctx, ids)
 }
 
 func (d *downLedger) WriteReports(ctx context.Context, rows []ledger.Report) error {
-	if d.silent && rows[0].Status != ledger.ReportSending {
+	if d.silent.Load() && rows[0].Status != ledger.ReportSending {
 		return errLost
 	}
 	return d.memory.WriteReports(ctx, rows)
@@ -287,18 +288,20 @@ func TestLedgerDown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var d *downLedger
 		b := newBench(t, many(5), func(o *runner.Options) {
-			d = &downLedger{agent: o.Ledger.(*agent), down: true}
+			d = &downLedger{agent: o.Ledger.(*agent)}
+			d.down.Store(true)
 			o.Ledger = d
 		})
 		if s, err := b.runner.Run(t.Context(), runner.Request{}, nil); !errors.Is(err, errLost) || s.Installations > 0 {
 			t.Errorf("%v, %+v", err, s)
 		}
-		d.down, d.silent = false, true
+		d.down.Store(false)
+		d.silent.Store(true)
 		if _, err := b.runner.Run(t.Context(), runner.Request{}, nil); !errors.Is(err, errLost) || strings.Contains(statuses(b.reports("")), "accepted") {
 			t.Errorf("%v, %s", err, statuses(b.reports("")))
 		}
 		sent := len(b.partner.all)
-		d.silent = false
+		d.silent.Store(false)
 		if s := b.run(t, runner.Request{}); s.Accepted != 5 || len(b.partner.all) != sent+10 {
 			t.Errorf("%+v, %d sent", s, len(b.partner.all)-sent)
 		}
