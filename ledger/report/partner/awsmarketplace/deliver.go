@@ -259,7 +259,7 @@ func (t *delivery) rest(known results) string {
 		}
 	}
 	if len(lost) > 0 {
-		return "\nan earlier attempt may have been taken, so these count as reported, else they could be billed twice: " +
+		return "\nan earlier attempt may have been taken. These are told again as they were while AWS takes that hour, and then count as reported, else they could be billed twice: " +
 			strings.Join(lost, ", ") + ". Look for them in CloudTrail (BatchMeterUsage)"
 	}
 	if strings.ContainsRune(string(known), rune(refusal)) {

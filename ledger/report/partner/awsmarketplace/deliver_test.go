@@ -114,8 +114,8 @@ func TestWhatCameOfEachRecordIsKept(t *testing.T) {
 			if want := map[bool]time.Duration{true: 7 * time.Second}[c.name == "throttled"]; a.RetryAfter != want {
 				t.Errorf("wait %s", a.RetryAfter)
 			}
-			if r.aws.asked > 4 {
-				t.Errorf("%d calls: the SDK tries again by itself", r.aws.asked)
+			if r.aws.times() > 4 {
+				t.Errorf("%d calls: the SDK tries again by itself", r.aws.times())
 			}
 		})
 	}
@@ -148,10 +148,10 @@ func TestAttemptsAddUp(t *testing.T) {
 			r.aws.fault = func(int) trap { return c.trap }
 			r.aws.refuse = func(string) string { return c.refuse }
 			a := r.deliver(payloadOf("a", "b"), c.attempt, c.before)
-			if !strings.HasPrefix(a.Body, `{"results":"`+c.results+`"`) || r.aws.asked != c.asked {
-				t.Errorf("%s %v after %d calls", a.Body, a.Err, r.aws.asked)
+			if !strings.HasPrefix(a.Body, `{"results":"`+c.results+`"`) || r.aws.times() != c.asked {
+				t.Errorf("%s %v after %d calls", a.Body, a.Err, r.aws.times())
 			}
-			if strings.Contains(c.results, "?") && (a.Verdict != partner.Final || !strings.Contains(a.Err.Error(), "count as reported")) {
+			if strings.Contains(c.results, "?") && (a.Verdict != partner.Final || !strings.Contains(a.Err.Error(), "then count as reported")) {
 				t.Errorf("%v does not say that it counts as reported", a.Err)
 			}
 		})
@@ -214,7 +214,7 @@ func TestAnUnreadablePayloadIsNotSent(t *testing.T) {
 			t.Errorf("%s: %+v", b, a)
 		}
 	}
-	if r.aws.asked > 0 {
+	if r.aws.times() > 0 {
 		t.Error("AWS was asked")
 	}
 }

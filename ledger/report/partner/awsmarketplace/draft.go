@@ -34,6 +34,9 @@ func (t *Target) draft(in *report.Input, past []ledger.Report) (*partner.Draft, 
 	if err != nil {
 		return nil, err
 	}
+	if sending(r, in.Moment) {
+		return nil, nil
+	}
 	if err := s.settle(r, in.Moment); err != nil {
 		return nil, err
 	}

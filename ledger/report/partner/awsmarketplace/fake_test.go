@@ -256,6 +256,13 @@ func (f *fake) lost(dimension string) int64 {
 	return sum
 }
 
+// times returns how often it was asked.
+func (f *fake) times() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.asked
+}
+
 // billed adds up what AWS holds of a dimension.
 func (f *fake) billed(dimension string) int64 {
 	f.mu.Lock()

@@ -22,6 +22,10 @@ const (
 	lead = 5 * time.Minute
 	// freshMax is how long ago the first report of an installation may begin.
 	freshMax = 7 * day
+	// doubtMax is how long AWS is asked what came of an hour.
+	doubtMax = 7 * day
+	// underWay is how long after a report was made it is left to who made it: longer than it takes to send and record it.
+	underWay = 10 * time.Minute
 	// hoursMax bounds the hours of a report: those that AWS still takes, and some of which it has to be found out what came
 	// of them. With maxDimensions of the catalog an answer has room for what came of all their records.
 	hoursMax = 30
@@ -52,6 +56,9 @@ func (t *Target) Due(terms *report.Terms, past []ledger.Report, now time.Time) (
 		return nil, fmt.Errorf("installation %q: nothing is kept of what AWS was told of it, and from (%s) is more than %d days ago. If it was reported before, all since then would be billed again: set from to the first hour that AWS has not been told of (see BatchMeterUsage in CloudTrail)",
 			terms.Installation.ID, from.Format(time.RFC3339), freshMax/day)
 	}
+	if sending(r, now) {
+		return nil, nil
+	}
 	if err := s.settle(r, now); err != nil {
 		return nil, err
 	}
@@ -60,6 +67,12 @@ func (t *Target) Due(terms *report.Terms, past []ledger.Report, now time.Time) (
 		return nil, nil
 	}
 	return []report.Part{partOf(market, again, fresh)}, nil
+}
+
+// sending reports whether another reporter is likely to be sending the newest report right now. To tell the same hours beside
+// it would only bring doubt about what came of them.
+func sending(r *ledger.Report, now time.Time) bool {
+	return r != nil && r.Status == ledger.ReportSending && !now.Before(r.Moment) && now.Sub(r.Moment) < underWay
 }
 
 // plan returns the hours of a report: those of which it is not known what came of them, which are said again as they were;

@@ -9,8 +9,8 @@ import (
 
 // settle takes what came of the newest report into the accounts. What was surely not taken is owed again; an hour of which
 // AWS has nothing counts as never told, so that it can be told anew. An hour with a record that may have been taken is kept,
-// to be told again as it was: AWS answers that it has it, or takes it. Once it answers neither, or after a week, the record
-// counts as taken, because AWS gives nothing back.
+// to be told again as it was: AWS answers that it has it, or takes it. Once AWS takes that hour no more and has said so, or
+// after a week, the record counts as taken, because AWS gives nothing back.
 func (s *state) settle(r *ledger.Report, now time.Time) error {
 	if r == nil {
 		return nil
@@ -30,8 +30,9 @@ func (s *state) settle(r *ledger.Report, now time.Time) error {
 			o.Known = o.Known.then(mine)
 		}
 		o.Sums = nil
-		open := !o.Known.certain() && now.Sub(o.Start) < freshMax && (!o.Sent || r.Status != ledger.ReportRefused)
-		if o.Sent = false; open {
+		answered := o.Sent && r.Status == ledger.ReportRefused
+		o.Sent = false
+		if !o.Known.certain() && (taken(o.Start, now) || !answered && now.Sub(o.Start) < doubtMax) {
 			left = append(left, o)
 			continue
 		}
