@@ -122,9 +122,9 @@ func (r *reported) bareFigures(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		queries = append(queries, ledger.FiguresQuery{
-			AccountID: in.AccountID, SubscriptionIDs: terms.SubscriptionIDs(), Edges: terms.Edges(terms.Calendar().At(now)),
-		})
+		for _, part := range terms.Calendar().Due(now, 23*time.Hour) { // as in the runs: the day that ended, and the current one
+			queries = append(queries, ledger.FiguresQuery{AccountID: in.AccountID, SubscriptionIDs: terms.SubscriptionIDs(), Edges: terms.Edges(part)})
+		}
 	}
 	l, err := clickhouse.Open(clickhouse.Options{URL: "http://" + r.clickhouse})
 	if err != nil {
@@ -146,6 +146,7 @@ func (r *reported) bareFigures(b *testing.B) {
 		}
 	}
 	b.StopTimer()
+	b.ReportMetric(float64(len(queries)), "queries")
 	if rows < benchInstallations*benchMeters {
 		b.Errorf("%d figures of %d installations with %d meters", rows, benchInstallations, benchMeters)
 	}
@@ -154,13 +155,12 @@ func (r *reported) bareFigures(b *testing.B) {
 // barePosts sends the payloads that were sent last, over sockets, to a receiver of its own.
 func (r *reported) barePosts(b *testing.B) {
 	b.Helper()
-	bodies := make([][]byte, len(r.accounts))
+	bodies, count := make([][]receiver.Taken, len(r.accounts)), 0
 	for n := range bodies {
-		taken := r.partner.Latest(fmt.Sprintf("icfg_%d", n))
-		if len(taken) == 0 {
+		if bodies[n] = r.partner.Latest(fmt.Sprintf("icfg_%d", n)); len(bodies[n]) == 0 {
 			b.Fatalf("installation %d was not reported", n)
 		}
-		bodies[n] = taken[len(taken)-1].Body
+		count += len(bodies[n])
 	}
 	server := httptest.NewServer(receiver.New(receiver.Options{}))
 	defer server.Close()
@@ -168,21 +168,28 @@ func (r *reported) barePosts(b *testing.B) {
 	b.ResetTimer()
 	for b.Loop() {
 		r.each(func(n int) {
-			req, err := http.NewRequest(http.MethodPost, fmt.Sprintf("%s/v1/installations/icfg_%d/billing", server.URL, n), bytes.NewReader(bodies[n]))
-			if err != nil {
-				b.Error(err)
-				return
-			}
-			req.Header.Set("Authorization", "Bearer any")
-			req.Header.Set("Content-Type", "application/json")
-			res, err := client.Do(req)
-			if err != nil {
-				b.Error(err)
-				return
-			}
-			if _ = res.Body.Close(); res.StatusCode != http.StatusCreated {
-				b.Errorf("installation %d: %d", n, res.StatusCode)
+			for i := range bodies[n] {
+				barePost(b, client, fmt.Sprintf("%s/v1/installations/icfg_%d/billing", server.URL, n), bodies[n][i].Body)
 			}
 		})
+	}
+	b.ReportMetric(float64(count), "posts")
+}
+
+func barePost(b *testing.B, client *http.Client, url string, body []byte) {
+	req, err := http.NewRequest(http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	req.Header.Set("Authorization", "Bearer any")
+	req.Header.Set("Content-Type", "application/json")
+	res, err := client.Do(req)
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	if _ = res.Body.Close(); res.StatusCode != http.StatusCreated {
+		b.Errorf("%s: %d", url, res.StatusCode)
 	}
 }
