@@ -62,7 +62,8 @@ func remedy(err error) string {
 	case codeAuthentication, codeUnknownUser, codeWrongPassword, codeRequiredPassword, codeAddressRefused:
 		return "see the user and password in clickhouse.url"
 	case codeAccessRefused, codeDatabaseRefused, codeReadonly:
-		return "the user in clickhouse.url lacks a right: `migrate` creates and alters, `aggregate` reads and inserts, `ingest` reads, and inserts into `catalog`"
+		return "the user in clickhouse.url lacks a right: `migrate` creates and alters, `aggregate` reads and inserts, `ingest` reads, and inserts into `catalog`, " +
+			"`report` reads, and inserts into `reports` and `report_claims`"
 	case codeUnknownCluster:
 		return "see clickhouse.cluster, and the server's remote_servers"
 	}
