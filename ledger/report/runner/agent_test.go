@@ -51,7 +51,7 @@ var (
 // go, one at a time: so all that can come between two steps does come between them, and in the same order every time.
 type world struct {
 	*memory
-	catalog  *catalog.Catalog
+	catalog  *catalog.Catalog // under mu
 	receiver *receiver.Receiver
 	badToken map[string]bool // installations whose token the partner refuses
 	free     bool            // nothing waits
@@ -80,6 +80,13 @@ func newWorld(t testing.TB, text string) *world {
 	return w
 }
 
+// now returns the present catalog.
+func (w *world) now() *catalog.Catalog {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.catalog
+}
+
 // next returns what waits, in an order that does not depend on the scheduler.
 func (w *world) next() []*op {
 	w.mu.Lock()
@@ -104,7 +111,7 @@ type agent struct {
 func (w *world) agent(t testing.TB, name string, log *slog.Logger, tune func(*runner.Options)) *agent {
 	a := &agent{world: w, name: name, dead: make(chan struct{})}
 	o := runner.Options{
-		Ledger: a, Catalog: func() *catalog.Catalog { return w.catalog },
+		Ledger: a, Catalog: w.now,
 		Getenv:  func(name string) string { return " token-" + name[len(name)-1:] + "\n" },
 		Targets: []partner.Target{vercel.New(vercel.Options{Transport: a})}, Batch: 2, Concurrency: 4, SlowConcurrency: 4,
 		RequestTimeout: 10 * time.Second, DeliveryTimeout: 5 * time.Minute, RetryBackoffMin: time.Second, RetryBackoffMax: time.Minute,

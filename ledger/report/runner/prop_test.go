@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,22 +29,23 @@ func newReader(b []byte) io.Reader { return bytes.NewReader(b) }
 type step struct{ kind, a, b, c int }
 
 const (
-	letGo = iota // one waiting operation, mostly well
-	use          // an event comes into the ledger
-	pass         // time passes
-	tick         // a reporter begins a run
-	clock        // a reporter's clock jumps
-	token        // the partner begins or ends to refuse a token
-	kill         // a reporter dies
-	calm         // all that is under way comes to its end
+	letGo   = iota // one waiting operation, mostly well
+	use            // an event comes into the ledger
+	pass           // time passes
+	tick           // a reporter begins a run
+	clock          // a reporter's clock jumps
+	token          // the partner begins or ends to refuse a token
+	kill           // a reporter dies
+	calm           // all that is under way comes to its end
+	reprice        // the catalog's prices and limits change, or change back
 )
 
 // trouble is how likely each kind of step is where all goes wrong that can, and race where two reporters whose clocks differ
 // work side by side while usage comes in.
 func trouble() []int {
-	return []int{letGo: 40, use: 6, pass: 4, tick: 6, clock: 1, token: 1, kill: 1, calm: 1}
+	return []int{letGo: 40, use: 6, pass: 4, tick: 6, clock: 1, token: 1, kill: 1, calm: 1, reprice: 1}
 }
-func race() []int { return []int{letGo: 40, use: 16, tick: 12, clock: 2, calm: 1} }
+func race() []int { return []int{letGo: 40, use: 16, tick: 12, clock: 2, calm: 1, reprice: 1} }
 
 func drawSteps(t *rapid.T, weights []int) []step {
 	var kinds []int
@@ -63,6 +65,7 @@ type play struct {
 	*world
 	t      testing.TB
 	agents [2]*agent
+	other  *catalog.Catalog
 	born   int
 	past   []*agent
 	began  time.Time
@@ -94,6 +97,10 @@ func (p *play) do(s step) {
 		who.kill()
 	case calm:
 		p.settle()
+	case reprice:
+		p.world.mu.Lock()
+		p.catalog, p.other = p.other, p.catalog
+		p.world.mu.Unlock()
 	}
 	synctest.Wait()
 	for i, a := range p.agents {
@@ -206,6 +213,7 @@ func check(t *testing.T, weights []int) {
 
 func act(t *testing.T, script []step) error {
 	p := &play{world: newWorld(t, document), t: t}
+	p.other = parse(t, strings.NewReplacer(`unit_price: "0.0125"`, `unit_price: "0.02"`, "plan: pro, meter: calls,", `plan: pro, meter: calls, limit: "100",`).Replace(document))
 	time.Sleep(3 * 24 * time.Hour) // so that there is a time before
 	p.began = time.Now()
 	for i := range p.agents {
