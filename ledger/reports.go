@@ -146,8 +146,8 @@ type ReportStore interface {
 	// Claimed returns the greatest timestamp of each installation that a reporter other than this one claimed.
 	Claimed(ctx context.Context, installationIDs []string, reporter string) (map[string]time.Time, error)
 	// History returns, of each installation, what was reported last of every part of a day (the newest timestamp, leaving out
-	// what was superseded) that ends after since; and the newest report that was accepted, and the newest of all, however
-	// old. By installation and timestamp, each once.
+	// what was superseded) that ends after since; and the newest report that was accepted, and the newest of all that were not
+	// superseded, however old. By installation and timestamp, each once.
 	History(ctx context.Context, installationIDs []string, since time.Time) ([]Report, error)
 	// WriteReports stores reports, durably.
 	WriteReports(ctx context.Context, reports []Report) error
