@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"reckoner"
@@ -25,7 +24,6 @@ type shownFigure struct {
 	ComeTo *reckoner.Quantity `json:"entries_come_to,omitzero"`
 
 	kind   reckoner.MeterType
-	slice  reckoner.Period
 	folded reckoner.Quantity
 	newest time.Time
 }
@@ -50,16 +48,21 @@ type figureKey struct {
 }
 
 // behind returns the figures with the entries behind each, the first ones up to a limit, and holds their fold against the
-// figure.
-func behind(ctx context.Context, l ledger.FiguresReader, q ledger.FiguresQuery, figures []ledger.Figure, day reckoner.Period, limit int) ([]shownFigure, error) {
-	all := make([]shownFigure, len(figures))
+// figure. Entries that come to nothing have a figure here, too.
+func behind(ctx context.Context, l ledger.FiguresReader, q ledger.FiguresQuery, figures []ledger.Figure, day reckoner.Period, limit int) ([]*shownFigure, error) {
+	all := make([]*shownFigure, 0, len(figures))
 	by := make(map[figureKey]*shownFigure, len(figures))
-	for i, f := range figures {
-		all[i] = shownFigure{
+	add := func(f ledger.Figure) *shownFigure {
+		one := &shownFigure{
 			Subscription: f.SubscriptionID, Meter: f.Meter, Type: f.MeterType.String(), When: when(f.Slice, day), From: f.Slice.Start, To: f.Slice.End,
-			Quantity: f.Quantity, Entries: []shownEntry{}, kind: f.MeterType, slice: f.Slice,
+			Quantity: f.Quantity, Entries: []shownEntry{}, kind: f.MeterType,
 		}
-		by[figureKey{f.SubscriptionID, f.Meter, f.MeterType, f.Slice.End.UnixNano()}] = &all[i]
+		by[figureKey{f.SubscriptionID, f.Meter, f.MeterType, f.Slice.End.UnixNano()}] = one
+		all = append(all, one)
+		return one
+	}
+	for _, f := range figures {
+		add(f)
 	}
 	if q.AsOf == nil {
 		return all, nil
@@ -68,35 +71,34 @@ func behind(ctx context.Context, l ledger.FiguresReader, q ledger.FiguresQuery, 
 		if err != nil {
 			return nil, err
 		}
-		f := by[figureKey{e.SubscriptionID, e.Meter, e.MeterType, sliceEnd(q.Edges, &e).UnixNano()}]
+		slice := sliceOf(q.Edges, &e)
+		f := by[figureKey{e.SubscriptionID, e.Meter, e.MeterType, slice.End.UnixNano()}]
 		if f == nil {
-			return nil, fmt.Errorf("entry %q at %s is behind no figure of the report", e.EventID, e.Position)
+			f = add(ledger.Figure{SubscriptionID: e.SubscriptionID, Meter: e.Meter, MeterType: e.MeterType, Slice: slice})
 		}
 		if err := f.take(&e, limit); err != nil {
 			return nil, err
 		}
 	}
-	for i := range all {
-		if f := &all[i]; f.folded != f.Quantity {
+	for _, f := range all {
+		if f.folded != f.Quantity {
 			f.ComeTo = &f.folded
 		}
 	}
 	return all, nil
 }
 
-// sliceEnd returns where the slice ends that an entry is in: the first edge, for what is carried over from before.
-func sliceEnd(edges []time.Time, e *ledger.Entry) time.Time {
+// sliceOf returns the slice that an entry is in. What is carried over from before the first edge ends there and has no start.
+func sliceOf(edges []time.Time, e *ledger.Entry) reckoner.Period {
 	at := e.Bucket
 	if e.Period.Start.After(at) {
 		at = e.Period.Start
 	}
-	i, _ := slices.BinarySearchFunc(edges, at, func(edge, at time.Time) int {
-		if edge.After(at) {
-			return 1
-		}
-		return -1
-	})
-	return edges[min(i, len(edges)-1)]
+	slice := reckoner.Period{End: edges[0]}
+	for i := 1; i < len(edges) && !at.Before(slice.End); i++ {
+		slice = reckoner.Period{Start: edges[i-1], End: edges[i]}
+	}
+	return slice
 }
 
 // when says where a slice lies, seen from the day.

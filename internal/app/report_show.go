@@ -59,10 +59,10 @@ type shownPart struct {
 	PeriodEnd   time.Time     `json:"period_end"`
 	Reports     []shownReport `json:"reports"`
 	// Of is the timestamp of the report whose figures follow: the newest that was not superseded. Zero: none holds any.
-	Of       time.Time     `json:"figures_of,omitzero"`
-	Rows     []shownRow    `json:"rows,omitzero"`
-	Figures  []shownFigure `json:"figures,omitzero"`
-	Payload  string        `json:"payload,omitzero"`
+	Of       time.Time      `json:"figures_of,omitzero"`
+	Rows     []shownRow     `json:"rows,omitzero"`
+	Figures  []*shownFigure `json:"figures,omitzero"`
+	Payload  string         `json:"payload,omitzero"`
 	newest   *ledger.Report
 	withSent bool
 }

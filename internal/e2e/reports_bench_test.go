@@ -48,6 +48,11 @@ func BenchmarkReports(b *testing.B) {
 		r.drain(b)
 		r.measure(b)
 	})
+	b.Run("check", func(b *testing.B) {
+		for b.Loop() {
+			b.Log(strings.TrimSpace(r.command(b, 0, "check")))
+		}
+	})
 	b.Run("figures", func(b *testing.B) { r.bareFigures(b) })
 	b.Run("posts", func(b *testing.B) { r.barePosts(b) })
 }
