@@ -173,6 +173,11 @@ func TestADoubtfulHourStaysTheSame(t *testing.T) {
 	p.tell(hour+due, ledger.ReportSending, "")
 	first := p.ledger.rows[0].Payload
 	p.calls("s1", 0, 5000)
+	terms, now := termsOf(t, parse(t, p.text)), start.Add(hour+due+9*time.Minute)
+	part := report.Part{Day: p.ledger.rows[0].Day, Period: p.ledger.rows[0].Period}
+	if draft, err := p.target.Draft(&report.Input{Terms: terms, Part: part, Moment: now}, p.ledger.rows); draft != nil || err != nil {
+		t.Errorf("while it is being sent: %+v %v", draft, err)
+	}
 	p.want("while it is being sent", p.tell(hour+due+9*time.Minute, ledger.ReportAccepted, ""), "")
 	p.text = strings.ReplaceAll(document("{meter: calls, dimension: e, unit: 10}", ""), "eu-west-1", "us-east-1")
 	p.want("again", p.tell(hour+due+20*time.Minute, ledger.ReportFailed, `{"results":"?"}`), "0 d=2")
