@@ -10,7 +10,7 @@ func reportKeys() []key {
 		row("report.every", "1h", "", at(func(r *Report) *time.Duration { return &r.Every }), duration(time.Second, day),
 			"How often partners are reported to. They want it daily at least, hourly at best. A report holds running totals, so a tick that was missed is made up for by the next one."),
 		row("report.jitter", "1m", "", at(func(r *Report) *time.Duration { return &r.Jitter }), duration(0, time.Hour),
-			"Longest random wait before each tick, so that not every reporter of the world calls its partner at the full hour. It is never more than half of report.every."),
+			"Longest random wait before each tick, so that not every reporter of the world calls its partner at the full hour. It is never more than half of report.every. dev does not wait."),
 		row("report.batch", "500", "installations", func(s *Settings) *int { return &s.Report.Batch }, number(1, 10_000),
 			"Installations whose figures are read in one SELECT. Their reports are in memory together, so it bounds memory; fewer cost ClickHouse more queries."),
 		row("report.concurrency", "32", "deliveries", func(s *Settings) *int { return &s.Report.Concurrency }, number(1, 1000),
