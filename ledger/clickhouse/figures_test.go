@@ -4,6 +4,7 @@ import (
 	stdcmp "cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -177,6 +178,17 @@ func TestFiguresEqualAFoldOfTheEntries(t *testing.T) {
 				}
 			}
 			checkBehind(rt, l, h.entries, &q)
+		}
+		want := map[string][]string{}
+		for i := range h.totals {
+			if of := h.totals[i].AccountID; !slices.Contains(want[of], h.totals[i].SubscriptionID) {
+				want[of] = append(want[of], h.totals[i].SubscriptionID)
+				slices.Sort(want[of])
+			}
+		}
+		used, err := l.SubscriptionsUsed(ctx, append(slices.Collect(maps.Keys(want)), h.prefix+"none"))
+		if diff := cmp.Diff(want, used); err != nil || diff != "" {
+			rt.Fatalf("subscriptions used: %v (-totals +ledger):\n%s", err, diff)
 		}
 	})
 }

@@ -28,3 +28,26 @@ func (l *Ledger) UsedSubscriptions(ctx context.Context, accountID string, limit 
 	}
 	return ids, nil
 }
+
+// SubscriptionsUsed implements ledger.FiguresReader.
+func (l *Ledger) SubscriptionsUsed(ctx context.Context, accountIDs []string) (map[string][]string, error) {
+	if err := l.sync(ctx, "sync_totals"); err != nil {
+		return nil, err
+	}
+	text, err := query("figures_used")
+	if err != nil {
+		return nil, err
+	}
+	type row struct{ account, subscription string }
+	scan := func(rows driver.Rows) (r row, err error) { return r, rows.Scan(&r.account, &r.subscription) }
+	used := make(map[string][]string, len(accountIDs))
+	for part := range parameterParts(accountIDs, textSize) {
+		for r, err := range stream(ctx, l, text, scan, ch.Named("account_ids", part)) {
+			if err != nil {
+				return nil, fmt.Errorf("list the subscriptions of which %d accounts have totals: %w", len(accountIDs), err)
+			}
+			used[r.account] = append(used[r.account], r.subscription)
+		}
+	}
+	return used, nil
+}

@@ -40,14 +40,15 @@ type stored struct {
 	Subscriptions []json.RawMessage `json:"subscriptions"`
 	Plans         []json.RawMessage `json:"plans"`
 	Meters        []json.RawMessage `json:"meters"`
+	Gone          []string          `json:"gone,omitempty"`
 }
 
-// Encode returns the terms as they are stored with a report: the installation, its subscriptions, their plans, and the meters
-// that those and the readings name, each in a fixed order. Where a token is to be found is in it; a token never is.
+// Encode returns the terms as they are stored with a report: the installation, its subscriptions, their plans, the meters that
+// those and the readings name, and the subscriptions that are gone, each in a fixed order. Where a token is to be found is in it; a token never is.
 func (t *Terms) Encode(readings []Reading) ([]byte, error) {
 	s := stored{
 		Installation: catalog.JSON(t.Installation), Subscriptions: make([]json.RawMessage, 0, len(t.Subscriptions)),
-		Plans: make([]json.RawMessage, 0, len(t.Plans)), Meters: []json.RawMessage{},
+		Plans: make([]json.RawMessage, 0, len(t.Plans)), Meters: []json.RawMessage{}, Gone: t.Gone,
 	}
 	meters := make(map[string]bool)
 	for _, sub := range t.Subscriptions {
@@ -81,7 +82,7 @@ func DecodeTerms(b []byte) (*Terms, error) {
 	if err := json.Unmarshal(b, &s); err != nil {
 		return nil, fmt.Errorf("stored terms: %w", err)
 	}
-	t := &Terms{Plans: make(map[string]*catalog.Plan), Meters: make(map[string]reckoner.Meter)}
+	t := &Terms{Plans: make(map[string]*catalog.Plan), Meters: make(map[string]reckoner.Meter), Gone: s.Gone}
 	var err error
 	if t.Installation, err = entity[*catalog.Installation](catalog.InstallationKind, s.Installation); err != nil {
 		return nil, err

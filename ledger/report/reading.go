@@ -97,6 +97,9 @@ func (t *Terms) reported() map[string]bool {
 	for _, s := range t.Subscriptions {
 		ids[s.ID] = true
 	}
+	for _, id := range t.Gone {
+		ids[id] = true
+	}
 	ids[""] = len(t.Installation.Resources) == 0
 	return ids
 }

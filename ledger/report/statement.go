@@ -134,6 +134,9 @@ func (m *maker) accountsOf() []account {
 		}
 		all = append(all, a)
 	}
+	for _, id := range m.terms.Gone {
+		all = append(all, account{id: id})
+	}
 	at := make(map[string]int, len(all))
 	for i := range all {
 		at[all[i].id] = i

@@ -109,9 +109,9 @@ func TestStepsAreAnnounced(t *testing.T) {
 		if want := slices.Insert(runner.Steps(), 7, "send", "sent"); fmt.Sprint(seen) != fmt.Sprint(want) {
 			t.Errorf("%v, want %v", seen, want)
 		}
-		// History and figures are read after the claim, and the check comes after what is to be sent was stored: the proof in
+		// History, subscriptions and figures are read after the claim, and the check comes after what is to be sent was stored: the proof in
 		// ledger.ReportStore stands on it.
-		if want := "[last claim history figures write claimed write]"; fmt.Sprint(b.done) != want {
+		if want := "[last claim history used figures write claimed write]"; fmt.Sprint(b.done) != want {
 			t.Errorf("%v, want %v", b.done, want)
 		}
 	})

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"reckoner"
@@ -155,15 +156,34 @@ func (p *preparation) history() error {
 		of[past[i].InstallationID] = append(of[past[i].InstallationID], past[i])
 	}
 	c := p.o.Catalog()
+	used, err := p.used(c)
+	if err != nil {
+		return err
+	}
 	meters := report.MetersOf(c)
 	for _, id := range p.ids {
-		p.due(p.jobs[id], c, meters, of[id])
+		p.due(p.jobs[id], c, meters, of[id], used)
 	}
 	return nil
 }
 
+// used returns which subscriptions the accounts have used that are reported whole.
+func (p *preparation) used(c *catalog.Catalog) (map[string][]string, error) {
+	var whole []string
+	for _, id := range p.ids {
+		if in, ok := installation(c, id); ok && len(in.Resources) == 0 {
+			whole = append(whole, in.AccountID)
+		}
+	}
+	if len(whole) == 0 {
+		return nil, nil
+	}
+	slices.Sort(whole)
+	return p.o.Ledger.SubscriptionsUsed(p.ctx, slices.Compact(whole))
+}
+
 // due finds the parts that an installation has to tell of.
-func (p *preparation) due(j *job, c *catalog.Catalog, meters map[string]reckoner.Meter, past []ledger.Report) {
+func (p *preparation) due(j *job, c *catalog.Catalog, meters map[string]reckoner.Meter, past []ledger.Report, used map[string][]string) {
 	if p.req.DryRun == nil {
 		p.state.learn(j.id, past, p.moment)
 		if p.lane == p.fast && p.state.failing(j.id) {
@@ -187,6 +207,7 @@ func (p *preparation) due(j *job, c *catalog.Catalog, meters map[string]reckoner
 		p.drop(j.id, "terms", err)
 		return
 	}
+	j.terms.AddUsed(used[in.AccountID])
 	if j.parts, err = j.target.Due(j.terms, past, p.moment); err != nil {
 		p.drop(j.id, "statement", err)
 		return

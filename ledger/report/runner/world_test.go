@@ -123,6 +123,19 @@ func (m *memory) Behind(context.Context, ledger.FiguresQuery) iter.Seq2[ledger.E
 	panic("a runner never asks what is behind a figure")
 }
 
+func (m *memory) SubscriptionsUsed(_ context.Context, accounts []string) (map[string][]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	used := make(map[string][]string)
+	for _, e := range m.events {
+		if slices.Contains(accounts, e.account) && !slices.Contains(used[e.account], e.subscription) {
+			used[e.account] = append(used[e.account], e.subscription)
+			slices.Sort(used[e.account])
+		}
+	}
+	return used, nil
+}
+
 // fold folds events one by one into the slices of a query.
 func fold(events []event, q *ledger.FiguresQuery) ledger.Figures {
 	type line struct {

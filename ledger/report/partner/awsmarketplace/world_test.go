@@ -104,6 +104,22 @@ func (s *store) FiguresAt(_ context.Context, queries []ledger.FiguresQuery) ([]l
 	return s.fold(queries, func(q *ledger.FiguresQuery, u usage) bool { return q.AsOf != nil && u.offset <= q.AsOf.Offset }), nil
 }
 
+// SubscriptionsUsed is what the only account has used.
+func (s *store) SubscriptionsUsed(_ context.Context, accounts []string) (map[string][]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ids []string
+	for _, u := range s.usages {
+		ids = append(ids, u.subscription)
+	}
+	slices.Sort(ids)
+	used := map[string][]string{}
+	for _, account := range accounts {
+		used[account] = slices.Compact(ids)
+	}
+	return used, nil
+}
+
 func (s *store) fold(queries []ledger.FiguresQuery, counts func(*ledger.FiguresQuery, usage) bool) []ledger.Figures {
 	all := make([]ledger.Figures, len(queries))
 	for i := range queries {
