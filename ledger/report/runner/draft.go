@@ -14,13 +14,19 @@ import (
 // expiredMax bounds how far back parts are told to have expired.
 const expiredMax = 400 * 24 * time.Hour
 
-// expire finds the parts that nobody was told of, and that the partner takes no more: those after the last one that was
-// reported at all, as after days without a runner. They get rows, so that what was used in them is found as late usage.
+// expire finds the parts that nobody was told of, and that the partner takes no more: those after the latest one that was
+// reported at all, as after days without a runner. They get rows, so that what was used in them is found as late usage. The report
+// with the newest timestamp may be of an earlier part: one that was made as of the past, or by a clock that had been set back.
 func (p *preparation) expire(j *job) error {
 	if _, carries := j.target.(partner.Carrier); carries || len(j.past) == 0 || len(j.parts) == 0 {
 		return nil
 	}
-	from, until := j.past[len(j.past)-1].Day.End, j.parts[0].Day.Start
+	from, until := j.past[0].Day.End, j.parts[0].Day.Start
+	for i := range j.past {
+		if end := j.past[i].Day.End; end.After(from) {
+			from = end
+		}
+	}
 	if bound := p.moment.Add(-expiredMax); from.Before(bound) {
 		from = bound
 	}
