@@ -1,10 +1,13 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -88,7 +91,7 @@ func (v *prover) check(ctx context.Context, o ReportCheckOptions) (c checked, er
 		if err != nil {
 			return c, err
 		}
-		if len(r.Payload) == 0 {
+		if r.Status == ledger.ReportExpired && len(r.Payload) == 0 {
 			c.nothing++
 			continue
 		}
@@ -159,10 +162,28 @@ func (v *prover) compare(r *ledger.Report, rows []ledger.Figure) []reportDiffere
 		differences = append(differences, reportDifference{key: "(hash of the figures)",
 			stored: fmt.Sprintf("%x", r.Figures), remadeNow: fmt.Sprintf("%x", draft.Figures)})
 	}
+	if !sameScope(r.Scope, draft.Scope) {
+		differences = append(differences, reportDifference{key: "(scope)", stored: scopeText(r.Scope), remadeNow: scopeText(draft.Scope)})
+	}
 	if stored, again := sha256.Sum256(r.Payload), sha256.Sum256(draft.Payload); stored != again {
 		differences = append(differences, reportDifference{key: "(SHA-256)", stored: fmt.Sprintf("%x", stored), remadeNow: fmt.Sprintf("%x", again)})
 	}
 	return differences
+}
+
+// sameScope compares whose usage two reports hold: by it late usage is found, and which report carries an event.
+func sameScope(a, b []ledger.ReportScope) bool {
+	return slices.EqualFunc(a, b, func(a, b ledger.ReportScope) bool {
+		return a.SubscriptionID == b.SubscriptionID && a.Start.Equal(b.Start) && a.End.Equal(b.End)
+	})
+}
+
+func scopeText(scope []ledger.ReportScope) string {
+	parts := make([]string, 0, len(scope))
+	for _, s := range scope {
+		parts = append(parts, fmt.Sprintf("%q %s to %s", s.SubscriptionID, moment(s.Start), moment(s.End)))
+	}
+	return cmp.Or(strings.Join(parts, ", "), absent)
 }
 
 // readingsOf are figures as statements take them.
