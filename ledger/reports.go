@@ -23,9 +23,9 @@ type FiguresReader interface {
 	// Behind yields the entries that FiguresAt folds for a query, the carried-over reading of a level included, each once, by
 	// (subscription, meter, position). The sequence ends after the first error.
 	Behind(ctx context.Context, q FiguresQuery) iter.Seq2[Entry, error]
-	// SubscriptionsUsed returns, by account, the subscriptions that it has totals of, in order, whether the catalog still has
-	// them or not: "" is usage that names none. An account without totals is not there.
-	SubscriptionsUsed(ctx context.Context, accountIDs []string) (map[string][]string, error)
+	// SubscriptionsUsed returns, by account, the subscriptions that it has totals of, whether the catalog still has them or not
+	// ("" is usage that names none), and of each the latest bucket. An account without totals is not there.
+	SubscriptionsUsed(ctx context.Context, accountIDs []string) (map[string]map[string]time.Time, error)
 }
 
 // FiguresQuery asks for the figures of some subscriptions of an account.

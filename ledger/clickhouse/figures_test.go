@@ -179,11 +179,13 @@ func TestFiguresEqualAFoldOfTheEntries(t *testing.T) {
 			}
 			checkBehind(rt, l, h.entries, &q)
 		}
-		want := map[string][]string{}
-		for i := range h.totals {
-			if of := h.totals[i].AccountID; !slices.Contains(want[of], h.totals[i].SubscriptionID) {
-				want[of] = append(want[of], h.totals[i].SubscriptionID)
-				slices.Sort(want[of])
+		want := map[string]map[string]time.Time{}
+		for _, total := range h.totals {
+			if want[total.AccountID] == nil {
+				want[total.AccountID] = map[string]time.Time{}
+			}
+			if total.Bucket.After(want[total.AccountID][total.SubscriptionID]) {
+				want[total.AccountID][total.SubscriptionID] = total.Bucket
 			}
 		}
 		used, err := l.SubscriptionsUsed(ctx, append(slices.Collect(maps.Keys(want)), h.prefix+"none"))

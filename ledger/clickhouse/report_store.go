@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -31,40 +32,68 @@ func reportQuery(name string, of any) (string, error) {
 // syncReports makes what was stored before visible to the reads that follow, whichever replica they go to.
 func (l *Ledger) syncReports(ctx context.Context) error { return l.sync(ctx, "sync_reports") }
 
+// recent bounds reads of reports by when they were made. Timestamps only rise, so where an installation has a report that was
+// made since, its newest one is among those; only for those that have none are all reports read, however many years of them.
+type recent struct{ Recent bool }
+
+// lastSince is how old the newest report of an installation may be to be found without reading all of them.
+const lastSince = 72 * time.Hour
+
 // LastTimestamps implements ledger.ReportStore.
 func (l *Ledger) LastTimestamps(ctx context.Context, installationIDs []string) (map[string]time.Time, error) {
-	return l.timestamps(ctx, "reports_last", installationIDs)
+	last, reported, err := l.timestamps(ctx, "reports_last", recent{true}, installationIDs, ch.Named("made_since", max(time.Now().Add(-lastSince).UnixMilli(), 0)))
+	if err != nil {
+		return nil, err
+	}
+	if left := without(installationIDs, reported); len(left) > 0 {
+		all, _, err := l.timestamps(ctx, "reports_last", recent{}, left)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(last, all)
+	}
+	return last, nil
+}
+
+// without returns the ids that are not among others.
+func without(ids []string, others map[string]bool) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return others[id] })
 }
 
 // Claimed implements ledger.ReportStore.
 func (l *Ledger) Claimed(ctx context.Context, installationIDs []string, reporter string) (map[string]time.Time, error) {
-	return l.timestamps(ctx, "reports_claimed", installationIDs, ch.Named("reporter", reporter))
+	claimed, _, err := l.timestamps(ctx, "reports_claimed", nil, installationIDs, ch.Named("reporter", reporter))
+	return claimed, err
 }
 
-// timestamps reads a time of each installation.
-func (l *Ledger) timestamps(ctx context.Context, name string, installationIDs []string, args ...any) (map[string]time.Time, error) {
-	text, err := reportQuery(name, nil)
+// timestamps reads a time of each installation, and which of them have a report.
+func (l *Ledger) timestamps(ctx context.Context, name string, of any, installationIDs []string, args ...any) (map[string]time.Time, map[string]bool, error) {
+	text, err := reportQuery(name, of)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := l.syncReports(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	type row struct {
-		id   string
-		last time.Time
+		id       string
+		last     time.Time
+		reported bool
 	}
-	scan := func(rows driver.Rows) (r row, err error) { return r, rows.Scan(&r.id, &r.last) }
-	found := make(map[string]time.Time, len(installationIDs))
+	scan := func(rows driver.Rows) (r row, err error) { return r, rows.Scan(&r.id, &r.last, &r.reported) }
+	found, reported := make(map[string]time.Time, len(installationIDs)), make(map[string]bool, len(installationIDs))
 	for part := range parameterParts(installationIDs, textSize) {
 		for r, err := range stream(ctx, l, text, scan, append(slices.Clone(args), ch.Named("installation_ids", part))...) {
 			if err != nil {
-				return nil, fmt.Errorf("read the timestamps of reports: %w", err)
+				return nil, nil, fmt.Errorf("read the timestamps of reports: %w", err)
 			}
 			found[r.id] = r.last
+			if r.reported {
+				reported[r.id] = true
+			}
 		}
 	}
-	return found, nil
+	return found, reported, nil
 }
 
 // Claim implements ledger.ReportStore.
@@ -93,24 +122,57 @@ const madeBefore = 48 * time.Hour
 
 // History implements ledger.ReportStore. It first looks for the keys, in columns that are small, and then reads their rows.
 func (l *Ledger) History(ctx context.Context, installationIDs []string, since time.Time) ([]ledger.Report, error) {
-	text, err := reportQuery("reports_newest", nil)
-	if err != nil {
-		return nil, err
-	}
 	if err := l.syncReports(ctx); err != nil {
 		return nil, err
 	}
-	var keys []reportKey
-	for part := range parameterParts(installationIDs, textSize) {
-		for k, err := range stream(ctx, l, text, scanReportKey, ch.Named("installation_ids", part), ch.Named("since", nanos(since, time.Unix(0, 0))),
-			ch.Named("made_since", max(since.Add(-madeBefore).UnixMilli(), 0))) {
-			if err != nil {
-				return nil, fmt.Errorf("read the history of reports: %w", err)
-			}
-			keys = append(keys, k)
+	keys, whole, err := l.newest(ctx, recent{true}, installationIDs, since)
+	if err != nil {
+		return nil, err
+	}
+	if left := without(installationIDs, whole); len(left) > 0 {
+		older, _, err := l.newest(ctx, recent{}, left, since)
+		if err != nil {
+			return nil, err
 		}
+		keys = append(keys, older...)
 	}
 	return l.reportsOf(ctx, keys, false)
+}
+
+// newest returns the keys of the newest reports: of the parts that end after since, of all, and of those that were accepted;
+// and the installations that have one of each of the last two.
+func (l *Ledger) newest(ctx context.Context, of recent, installationIDs []string, since time.Time) (keys []reportKey, whole map[string]bool, err error) {
+	text, err := reportQuery("reports_newest", of)
+	if err != nil {
+		return nil, nil, err
+	}
+	type row struct {
+		key  reportKey
+		what uint8 // 2: the newest that was accepted. Where there is one there is a newest of all, too
+	}
+	scan := func(rows driver.Rows) (r row, err error) {
+		var at time.Time
+		err = rows.Scan(&r.key.installation, &at, &r.key.reporter, &r.what)
+		r.key.timestamp = at.UnixMilli()
+		return r, err
+	}
+	var args []any
+	if of.Recent {
+		args = append(args, ch.Named("since", nanos(since, time.Unix(0, 0))), ch.Named("made_since", max(since.Add(-madeBefore).UnixMilli(), 0)))
+	}
+	whole = make(map[string]bool, len(installationIDs))
+	for part := range parameterParts(installationIDs, textSize) {
+		for r, err := range stream(ctx, l, text, scan, append(slices.Clone(args), ch.Named("installation_ids", part))...) {
+			if err != nil {
+				return nil, nil, fmt.Errorf("read the history of reports: %w", err)
+			}
+			keys = append(keys, r.key)
+			if r.what == 2 {
+				whole[r.key.installation] = true
+			}
+		}
+	}
+	return keys, whole, nil
 }
 
 // reportKey is what a report is kept by.

@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"time"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -29,8 +30,8 @@ func (l *Ledger) UsedSubscriptions(ctx context.Context, accountID string, limit 
 	return ids, nil
 }
 
-// SubscriptionsUsed implements ledger.FiguresReader.
-func (l *Ledger) SubscriptionsUsed(ctx context.Context, accountIDs []string) (map[string][]string, error) {
+// SubscriptionsUsed implements ledger.FiguresReader. It needs no FINAL either.
+func (l *Ledger) SubscriptionsUsed(ctx context.Context, accountIDs []string) (map[string]map[string]time.Time, error) {
 	if err := l.sync(ctx, "sync_totals"); err != nil {
 		return nil, err
 	}
@@ -38,15 +39,21 @@ func (l *Ledger) SubscriptionsUsed(ctx context.Context, accountIDs []string) (ma
 	if err != nil {
 		return nil, err
 	}
-	type row struct{ account, subscription string }
-	scan := func(rows driver.Rows) (r row, err error) { return r, rows.Scan(&r.account, &r.subscription) }
-	used := make(map[string][]string, len(accountIDs))
+	type row struct {
+		account, subscription string
+		last                  time.Time
+	}
+	scan := func(rows driver.Rows) (r row, err error) { return r, rows.Scan(&r.account, &r.subscription, &r.last) }
+	used := make(map[string]map[string]time.Time, len(accountIDs))
 	for part := range parameterParts(accountIDs, textSize) {
 		for r, err := range stream(ctx, l, text, scan, ch.Named("account_ids", part)) {
 			if err != nil {
 				return nil, fmt.Errorf("list the subscriptions of which %d accounts have totals: %w", len(accountIDs), err)
 			}
-			used[r.account] = append(used[r.account], r.subscription)
+			if used[r.account] == nil {
+				used[r.account] = make(map[string]time.Time)
+			}
+			used[r.account][r.subscription] = r.last.UTC()
 		}
 	}
 	return used, nil

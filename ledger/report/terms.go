@@ -20,23 +20,9 @@ type Terms struct {
 	Subscriptions []*catalog.Subscription   // those it reports, ordered by id, with one row of periods
 	Plans         map[string]*catalog.Plan  // by id: those of the subscriptions
 	Meters        map[string]reckoner.Meter // by name: all there are
-	// Gone are the subscriptions of the account that it has used and that the catalog has no more, in order. An installation
-	// without resources reports them too, without a plan: what was told of a period never gets less because of them.
+	// Gone are subscriptions of the account that it used in the period and that nothing is known of but their use, in order. An
+	// installation without resources reports them too, without a plan.
 	Gone []string
-}
-
-// AddUsed takes in the subscriptions that the installation's account has used, in order.
-func (t *Terms) AddUsed(ids []string) {
-	t.Gone = nil
-	if len(t.Installation.Resources) > 0 {
-		return // it reports those of its resources alone
-	}
-	for _, id := range ids {
-		known := slices.ContainsFunc(t.Subscriptions, func(s *catalog.Subscription) bool { return s.ID == id })
-		if id != "" && !known {
-			t.Gone = append(t.Gone, id)
-		}
-	}
 }
 
 // MetersOf returns the meters of a catalog, the built-in ones included: what the Terms of all its installations share.

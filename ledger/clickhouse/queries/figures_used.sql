@@ -1,4 +1,4 @@
-SELECT DISTINCT account_id, subscription_id
+SELECT account_id, subscription_id, max(bucket)
 FROM totals
 WHERE account_id IN {account_ids:Array(String)}
-ORDER BY account_id, subscription_id
+GROUP BY account_id, subscription_id

@@ -244,8 +244,8 @@ func (a *agent) Figures(ctx context.Context, q []ledger.FiguresQuery) ([]ledger.
 	return through(ctx, a, "figures", func() ([]ledger.Figures, error) { return a.memory.Figures(ctx, q) })
 }
 
-func (a *agent) SubscriptionsUsed(ctx context.Context, accounts []string) (map[string][]string, error) {
-	return through(ctx, a, "used", func() (map[string][]string, error) { return a.memory.SubscriptionsUsed(ctx, accounts) })
+func (a *agent) SubscriptionsUsed(ctx context.Context, accounts []string) (map[string]map[string]time.Time, error) {
+	return through(ctx, a, "used", func() (map[string]map[string]time.Time, error) { return a.memory.SubscriptionsUsed(ctx, accounts) })
 }
 
 func (a *agent) FiguresAt(context.Context, []ledger.FiguresQuery) ([]ledger.Figures, error) {

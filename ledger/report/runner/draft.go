@@ -37,19 +37,39 @@ func (p *preparation) expire(j *job) error {
 		if part.Day.Start.Before(from) || part.Day.End.After(until) {
 			continue
 		}
-		row, err := p.row(j, part, nil)
+		terms, err := j.during(part)
 		if err != nil {
 			return err
 		}
-		row.Status, row.Scope = ledger.ReportExpired, j.terms.Scope(part, p.moment)
+		row, err := p.row(j, terms, part, nil)
+		if err != nil {
+			return err
+		}
+		row.Status, row.Scope = ledger.ReportExpired, terms.Scope(part, p.moment)
 		j.expired = append(j.expired, *row)
 	}
 	return nil
 }
 
+// during returns the terms for a part, which hold what its period was reported with before.
+func (j *job) during(part report.Part) (*report.Terms, error) {
+	var before *report.Terms
+	for i := len(j.past) - 1; i >= 0 && before == nil && len(j.in.Resources) == 0; i-- {
+		r := &j.past[i]
+		if r.Target != j.in.Target || !r.Period.Start.Equal(part.Period.Start) || !r.Period.End.Equal(part.Period.End) {
+			continue
+		}
+		var err error
+		if before, err = report.DecodeTerms(r.Inputs); err != nil {
+			return nil, fmt.Errorf("the report with timestamp %s: %w", r.Timestamp.Format(time.RFC3339Nano), err)
+		}
+	}
+	return j.terms.During(part, j.used, before), nil
+}
+
 // row begins the row of a part. Its timestamp is yet to come.
-func (p *preparation) row(j *job, part report.Part, readings []report.Reading) (*ledger.Report, error) {
-	inputs, err := j.terms.Encode(readings)
+func (p *preparation) row(j *job, terms *report.Terms, part report.Part, readings []report.Reading) (*ledger.Report, error) {
+	inputs, err := terms.Encode(readings)
 	if err != nil {
 		return nil, err
 	}
@@ -63,6 +83,7 @@ func (p *preparation) row(j *job, part report.Part, readings []report.Reading) (
 type asked struct {
 	job   *job
 	part  report.Part
+	terms *report.Terms
 	query ledger.FiguresQuery
 }
 
@@ -73,8 +94,13 @@ func (p *preparation) figures() error {
 	for _, id := range p.working() {
 		j := p.jobs[id]
 		for _, part := range j.parts {
-			all = append(all, asked{j, part, ledger.FiguresQuery{
-				AccountID: j.in.AccountID, SubscriptionIDs: j.terms.SubscriptionIDs(), Edges: j.target.Edges(j.terms, j.past, part),
+			terms, err := j.during(part)
+			if err != nil {
+				p.drop(id, "terms", err)
+				break
+			}
+			all = append(all, asked{j, part, terms, ledger.FiguresQuery{
+				AccountID: j.in.AccountID, SubscriptionIDs: terms.SubscriptionIDs(), Edges: j.target.Edges(terms, j.past, part),
 			}})
 		}
 	}
@@ -92,7 +118,7 @@ func (p *preparation) figures() error {
 		if n == 0 {
 			a.job.stamp()
 		}
-		if err := p.draft(a.job, a.part, &figures[i], lag); err != nil {
+		if err := p.draft(&a, &figures[i], lag); err != nil {
 			p.drop(a.job.id, "statement", err)
 		}
 	}
@@ -125,19 +151,20 @@ func (j *job) next() time.Time {
 }
 
 // draft makes the report of a part; none where the partner has it.
-func (p *preparation) draft(j *job, part report.Part, f *ledger.Figures, lag func(string) time.Duration) error {
+func (p *preparation) draft(a *asked, f *ledger.Figures, lag func(string) time.Duration) error {
+	j := a.job
 	readings := make([]report.Reading, len(f.Rows))
 	for i, row := range f.Rows {
 		readings[i] = report.Reading(row)
 	}
 	in := &report.Input{
-		Terms: j.terms, Part: part, Readings: readings, AsOf: f.AsOf, Moment: p.moment, Timestamp: j.next(),
+		Terms: a.terms, Part: a.part, Readings: readings, AsOf: f.AsOf, Moment: p.moment, Timestamp: j.next(),
 	}
 	draft, err := j.target.Draft(in, j.past)
 	if err != nil || draft == nil {
 		return err
 	}
-	row, err := p.row(j, part, readings)
+	row, err := p.row(j, a.terms, a.part, readings)
 	if err != nil {
 		return err
 	}

@@ -26,9 +26,10 @@ type job struct {
 	in      *catalog.Installation
 	target  partner.Target
 	baseURL string
-	terms   *report.Terms
-	past    []ledger.Report // by timestamp
-	base    time.Time       // the least timestamp that was claimed
+	terms   *report.Terms        // by the catalog as it is
+	used    map[string]time.Time // the latest bucket of each subscription, where the account is reported whole
+	past    []ledger.Report      // by timestamp
+	base    time.Time            // the least timestamp that was claimed
 	moment  time.Time
 	parts   []report.Part   // due
 	rows    []ledger.Report // drafted, and in their order to be sent
@@ -42,7 +43,8 @@ type preparation struct {
 	lane   *lane
 	items  []item
 	ids    []string
-	moment time.Time
+	at     time.Time // the moment by which days are reported
+	moment time.Time // by which figures are made: never before the clock's, so that none is older than what the partner has
 	again  []item
 	jobs   map[string]*job // by installation: what is to be sent, in the end
 }
@@ -120,8 +122,12 @@ func (p *preparation) claim() error {
 	if err != nil {
 		return err
 	}
-	if p.moment = p.req.At.UTC(); p.req.At.IsZero() {
-		p.moment = p.o.Now().UTC()
+	p.moment = p.o.Now().UTC()
+	if p.at = p.moment; !p.req.At.IsZero() {
+		p.at = p.req.At.UTC()
+	}
+	if p.at.After(p.moment) {
+		p.moment = p.at
 	}
 	claims := make([]ledger.ReportClaim, 0, len(p.ids))
 	for _, id := range p.ids {
@@ -147,7 +153,7 @@ func (p *preparation) history() error {
 	for _, t := range p.targets {
 		takes = max(takes, t.Takes())
 	}
-	past, err := p.o.Ledger.History(p.ctx, p.ids, p.moment.Add(-takes))
+	past, err := p.o.Ledger.History(p.ctx, p.ids, p.at.Add(-takes))
 	if err != nil {
 		return err
 	}
@@ -162,13 +168,16 @@ func (p *preparation) history() error {
 	}
 	meters := report.MetersOf(c)
 	for _, id := range p.ids {
-		p.due(p.jobs[id], c, meters, of[id], used)
+		if j := p.jobs[id]; p.due(j, c, meters, of[id]) {
+			j.used = used[j.in.AccountID]
+			p.plan(j)
+		}
 	}
 	return nil
 }
 
 // used returns which subscriptions the accounts have used that are reported whole.
-func (p *preparation) used(c *catalog.Catalog) (map[string][]string, error) {
+func (p *preparation) used(c *catalog.Catalog) (map[string]map[string]time.Time, error) {
 	var whole []string
 	for _, id := range p.ids {
 		if in, ok := installation(c, id); ok && len(in.Resources) == 0 {
@@ -182,33 +191,38 @@ func (p *preparation) used(c *catalog.Catalog) (map[string][]string, error) {
 	return p.o.Ledger.SubscriptionsUsed(p.ctx, slices.Compact(whole))
 }
 
-// due finds the parts that an installation has to tell of.
-func (p *preparation) due(j *job, c *catalog.Catalog, meters map[string]reckoner.Meter, past []ledger.Report, used map[string][]string) {
+// due finds the terms of an installation; false: it is not to be reported now.
+func (p *preparation) due(j *job, c *catalog.Catalog, meters map[string]reckoner.Meter, past []ledger.Report) bool {
 	if p.req.DryRun == nil {
 		p.state.learn(j.id, past, p.moment)
 		if p.lane == p.fast && p.state.failing(j.id) {
 			p.later(j.item)
-			return
+			return false
 		}
 	}
 	in, ok := installation(c, j.id)
 	if !ok {
 		delete(p.jobs, j.id)
 		p.end(j.id, unchanged, "", time.Time{})
-		return
+		return false
 	}
 	j.in, j.past = in, past
 	if reason, err := p.way(j); err != nil {
 		p.drop(j.id, reason, err)
-		return
+		return false
 	}
 	var err error
 	if j.terms, err = report.TermsOf(c, meters, in); err != nil {
 		p.drop(j.id, "terms", err)
-		return
+		return false
 	}
-	j.terms.AddUsed(used[in.AccountID])
-	if j.parts, err = j.target.Due(j.terms, past, p.moment); err != nil {
+	return true
+}
+
+// plan finds the parts that an installation has to tell of.
+func (p *preparation) plan(j *job) {
+	var err error
+	if j.parts, err = j.target.Due(j.terms, j.past, p.at); err != nil {
 		p.drop(j.id, "statement", err)
 		return
 	}

@@ -123,14 +123,19 @@ func (m *memory) Behind(context.Context, ledger.FiguresQuery) iter.Seq2[ledger.E
 	panic("a runner never asks what is behind a figure")
 }
 
-func (m *memory) SubscriptionsUsed(_ context.Context, accounts []string) (map[string][]string, error) {
+func (m *memory) SubscriptionsUsed(_ context.Context, accounts []string) (map[string]map[string]time.Time, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	used := make(map[string][]string)
+	used := make(map[string]map[string]time.Time)
 	for _, e := range m.events {
-		if slices.Contains(accounts, e.account) && !slices.Contains(used[e.account], e.subscription) {
-			used[e.account] = append(used[e.account], e.subscription)
-			slices.Sort(used[e.account])
+		if !slices.Contains(accounts, e.account) {
+			continue
+		}
+		if used[e.account] == nil {
+			used[e.account] = make(map[string]time.Time)
+		}
+		if at := reckoner.BucketOf(e.at); at.After(used[e.account][e.subscription]) {
+			used[e.account][e.subscription] = at
 		}
 	}
 	return used, nil

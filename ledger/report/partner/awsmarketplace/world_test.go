@@ -105,17 +105,18 @@ func (s *store) FiguresAt(_ context.Context, queries []ledger.FiguresQuery) ([]l
 }
 
 // SubscriptionsUsed is what the only account has used.
-func (s *store) SubscriptionsUsed(_ context.Context, accounts []string) (map[string][]string, error) {
+func (s *store) SubscriptionsUsed(_ context.Context, accounts []string) (map[string]map[string]time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var ids []string
+	last := map[string]time.Time{}
 	for _, u := range s.usages {
-		ids = append(ids, u.subscription)
+		if u.bucket.After(last[u.subscription]) {
+			last[u.subscription] = u.bucket
+		}
 	}
-	slices.Sort(ids)
-	used := map[string][]string{}
+	used := map[string]map[string]time.Time{}
 	for _, account := range accounts {
-		used[account] = slices.Compact(ids)
+		used[account] = last
 	}
 	return used, nil
 }
