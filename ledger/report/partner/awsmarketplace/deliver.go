@@ -120,7 +120,7 @@ func (t *delivery) call(ctx context.Context, at []int) bool {
 		t.sort(at, out)
 		return true
 	}
-	f := failureOf(err, sent.set.Load())
+	f := failureOf(err, sent)
 	t.code, t.wait = f.code, max(t.wait, f.wait)
 	for _, i := range at {
 		t.results[i] = byte(f.result)

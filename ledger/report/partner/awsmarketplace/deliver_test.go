@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -195,6 +198,42 @@ func TestWhatWasSignedIsNotRepeated(t *testing.T) {
 	a := r.deliver(payloadOf("a"), 1, nil)
 	if a.Verdict != partner.Final || strings.Contains(a.Body+a.Err.Error(), "s3ss10n") || !strings.Contains(a.Err.Error(), "look at the credentials") {
 		t.Errorf("%s %v", a.Body, a.Err)
+	}
+}
+
+// Whatever answers at the endpoint may repeat what the request carried. None of it is kept, not even a part of it where a long message is cut.
+func TestWhatARequestCarriedIsNotKept(t *testing.T) {
+	const session = "s3ss10n/with+signs=="
+	for k, v := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "hunter2", "AWS_SESSION_TOKEN": session, "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_PROFILE": "",
+	} {
+		t.Setenv(k, v)
+	}
+	for _, c := range []struct {
+		code, before string
+		status       int
+	}{
+		{"AccessDeniedException", "denied ", 403}, {"InternalServiceErrorException", "boom ", 500}, {"TimestampOutOfBoundsException", "", 400},
+		{"AccessDeniedException", strings.Repeat("x", 995), 403},
+	} {
+		target := awsmarketplace.New(awsmarketplace.Options{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
+			token := req.Header.Get("X-Amz-Security-Token")
+			if token != session {
+				t.Errorf("%q was sent", token)
+			}
+			w := httptest.NewRecorder()
+			exception(w, trap{code: c.code, status: c.status}, c.before+token+" "+req.Header.Get("Authorization")+" "+url.QueryEscape(token))
+			return w.Result(), nil
+		})})
+		a := target.Deliver(t.Context(), &partner.Delivery{Payload: payloadOf("a"), Attempt: 1})
+		kept := a.Body + a.Err.Error()
+		if strings.Contains(kept, "s3ss") || regexp.MustCompile("Signature=[0-9a-f]").MatchString(kept) || !strings.Contains(kept, c.before[:min(3, len(c.before))]) {
+			t.Errorf("%s: %s", c.code, kept)
+		}
+		if c.before != strings.Repeat("x", 995) && !strings.Contains(kept, "[token]") {
+			t.Errorf("%s: nothing stands for the token: %s", c.code, kept)
+		}
 	}
 }
 

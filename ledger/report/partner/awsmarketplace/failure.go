@@ -1,10 +1,12 @@
 package awsmarketplace
 
 import (
+	"encoding/base64"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,8 +47,8 @@ type failure struct {
 }
 
 // failureOf says what an error of the SDK means for the records of the call. Only what surely was not taken is so called.
-func failureOf(err error, sent bool) failure {
-	f := failure{result: unsure, text: err.Error()}
+func failureOf(err error, sent *mark) failure {
+	f := failure{result: unsure, text: clip(sent.hide(err.Error()))}
 	var response *smithyhttp.ResponseError
 	if errors.As(err, &response) && response.Response != nil {
 		f.code = response.HTTPStatusCode()
@@ -55,7 +57,7 @@ func failureOf(err error, sent bool) failure {
 	var api smithy.APIError
 	var dial *net.OpError
 	switch {
-	case !sent: // no credentials, or the context ended before
+	case !sent.set.Load(): // no credentials, or the context ended before
 		f.result = unprocessed
 	case errors.As(err, &dial) && dial.Op == "dial":
 		f.result = unprocessed
@@ -68,7 +70,7 @@ func failureOf(err error, sent bool) failure {
 	case f.code < 300:
 	default:
 		f.result = refusal
-		if f.text = api.ErrorCode() + hint(api.ErrorCode()) + said(api); retried(api.ErrorCode()) || slices.Contains([]int{408, 409, 425, 429}, f.code) {
+		if f.text = api.ErrorCode() + hint(api.ErrorCode()) + said(api, sent); retried(api.ErrorCode()) || slices.Contains([]int{408, 409, 425, 429}, f.code) {
 			f.result = unprocessed
 		}
 		f.fault = faultOf(api.ErrorCode())
@@ -111,16 +113,21 @@ func hint(code string) string {
 
 // said returns what AWS says beside the code. Where a signature is wrong it repeats what was signed, a session's token among
 // it, which is for nobody's eyes.
-func said(api smithy.APIError) string {
-	const longest = 500
+func said(api smithy.APIError, sent *mark) string {
 	text := api.ErrorMessage()
 	if text == "" || strings.Contains(api.ErrorCode(), "Signature") {
 		return ""
 	}
+	return ": " + clip(sent.hide(text))
+}
+
+// clip bounds a text that is kept. What is to be hidden in it is hidden before, else a half of it would stay at the end.
+func clip(text string) string {
+	const longest = 1000
 	if len(text) > longest {
-		text = strings.ToValidUTF8(text[:longest], "") + "…"
+		return strings.ToValidUTF8(text[:longest], "") + "…"
 	}
-	return ": " + text
+	return text
 }
 
 // retryAfterMax bounds how long we let ourselves be sent away.
@@ -134,8 +141,32 @@ func retryAfter(h http.Header) time.Duration {
 	return min(time.Duration(n)*time.Second, retryAfterMax)
 }
 
-// mark notes whether a request was handed to the network.
-type mark struct{ set atomic.Bool }
+// mark notes whether a request was handed to the network, and what in it is for nobody's eyes.
+type mark struct {
+	set     atomic.Bool
+	secrets []string // written before set is
+}
+
+// carry notes the session's token and the signature of a request. The secret key itself is in none.
+func (m *mark) carry(r *http.Request) {
+	_, signature, _ := strings.Cut(r.Header.Get("Authorization"), "Signature=")
+	for _, secret := range []string{r.Header.Get("X-Amz-Security-Token"), signature} {
+		if secret != "" {
+			m.secrets = append(m.secrets, secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret)))
+		}
+	}
+}
+
+// hide takes what the request carried out of a text: an answer, or what stands between here and AWS, may repeat it.
+func (m *mark) hide(text string) string {
+	if !m.set.Load() {
+		return text
+	}
+	for _, secret := range m.secrets {
+		text = strings.ReplaceAll(text, secret, "[token]")
+	}
+	return text
+}
 
 type markKey struct{}
 
@@ -148,6 +179,7 @@ const answerBytesMax = 1 << 20
 // Do sends a request, and notes that it did.
 func (c client) Do(r *http.Request) (*http.Response, error) {
 	if m, ok := r.Context().Value(markKey{}).(*mark); ok {
+		m.carry(r)
 		m.set.Store(true)
 	}
 	resp, err := c.Client.Do(r)
