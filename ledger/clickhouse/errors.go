@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 
@@ -47,12 +50,37 @@ func code(err error) int32 {
 	return 0
 }
 
-// explain adds a remedy where one is known.
+// explain adds a remedy where one is known, and takes the parameters of the query out of what the error says.
 func explain(err error) error {
+	err = brief(err)
 	if remedy := remedy(err); remedy != "" {
 		return fmt.Errorf("%w (%s)", err, remedy)
 	}
 	return err
+}
+
+// briefError says what an error says without the parameters of a query.
+type briefError struct {
+	error
+	text string
+}
+
+func (b briefError) Error() string { return b.text }
+
+func (b briefError) Unwrap() error { return b.error }
+
+// brief cuts the query off the URL in an error of the transport: parameters stand there, up to a mebibyte of them, and a log
+// line or an answer of ours is no place for them.
+func brief(err error) error {
+	e, ok := errors.AsType[*url.Error](err)
+	if !ok {
+		return err
+	}
+	base, _, found := strings.Cut(e.URL, "?")
+	if !found {
+		return err
+	}
+	return briefError{err, strings.ReplaceAll(err.Error(), strconv.Quote(e.URL), strconv.Quote(base))}
 }
 
 func remedy(err error) string {
