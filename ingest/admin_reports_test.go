@@ -113,6 +113,7 @@ func TestARunOfReportsIsRefused(t *testing.T) {
 		{"no JSON", "POST", runPath, "{", "root", nil, 400, "installation and dry_run"},
 		{"another type", "POST", runPath, `{"dry_run":"yes"}`, "root", nil, 400, "dry_run"},
 		{"unknown field", "POST", runPath, `{"dryrun":true}`, "root", nil, 400, "dryrun"},
+		{"what is asked stands in the query", "POST", runPath + "?dry_run=true", "", "root", nil, 400, "stands in the body"},
 		{"unknown installation", "POST", runPath, `{"installation":"icfg_2"}`, "root", nil, 422, `no installation \"icfg_2\"`},
 		{"another run is under way", "POST", runPath, "{}", "root", busy, 409, "run-0 is under way"},
 		{"unknown run", "GET", "/admin/v1/reports/runs/run-9", "", "root", nil, 404, "run-9"},
