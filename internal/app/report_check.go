@@ -101,7 +101,21 @@ func (v *prover) check(ctx context.Context, o ReportCheckOptions) (c checked, er
 			}
 		}
 	}
-	return c, flush()
+	if err := flush(); err != nil || c.reports+c.nothing > 0 {
+		return c, err
+	}
+	return c, v.known(ctx, o.Installation)
+}
+
+// known refuses an installation of which nothing was ever reported: that nothing of it differs would prove nothing. Empty: all.
+func (v *prover) known(ctx context.Context, installation string) error {
+	if installation == "" {
+		return nil
+	}
+	for _, err := range v.ledger.Reports(ctx, ledger.ReportQuery{InstallationID: installation}) {
+		return err // one is enough
+	}
+	return fmt.Errorf("nothing was ever reported of installation %q; `reckoner report status` lists the installations", installation)
 }
 
 // query returns what is asked of the ledger to make a report again.

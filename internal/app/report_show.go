@@ -59,10 +59,12 @@ type shownPart struct {
 	PeriodEnd   time.Time     `json:"period_end"`
 	Reports     []shownReport `json:"reports"`
 	// Of is the timestamp of the report whose figures follow: the newest that was not superseded. Zero: none holds any.
-	Of       time.Time      `json:"figures_of,omitzero"`
-	Rows     []shownRow     `json:"rows,omitzero"`
-	Figures  []*shownFigure `json:"figures,omitzero"`
-	Payload  string         `json:"payload,omitzero"`
+	Of      time.Time      `json:"figures_of,omitzero"`
+	Rows    []shownRow     `json:"rows,omitzero"`
+	Figures []*shownFigure `json:"figures,omitzero"`
+	// Differ is in how many places the report that was sent says otherwise than these figures. 0, unless one was damaged.
+	Differ   int    `json:"figures_differ,omitzero"`
+	Payload  string `json:"payload,omitzero"`
 	newest   *ledger.Report
 	withSent bool
 }
@@ -208,6 +210,7 @@ func (w *shower) prove(ctx context.Context, p *shownPart, limit int) error {
 		return err
 	}
 	figures := answers[0].Rows
+	p.Differ = len((&prover{targets: w.targets}).compare(r, figures))
 	if p.Figures, err = behind(ctx, w.ledger, q, figures, r.Day, limit); err != nil {
 		return err
 	}

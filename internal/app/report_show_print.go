@@ -3,6 +3,9 @@ package app
 import (
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"reckoner"
@@ -43,10 +46,17 @@ func (p *shownPart) print(out io.Writer) error {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%s\t%s\n", moment(r.Timestamp), r.Status, r.Attempt, r.Code, asOf, sum, answer)
 	}
-	if err := t.Flush(); err != nil || p.newest == nil {
+	if err := t.Flush(); err != nil {
 		return err
 	}
+	p.printAnswer(out)
+	if p.newest == nil {
+		return nil
+	}
 	fmt.Fprintf(out, "\nfigures of the report of %s\n", moment(p.Of))
+	if p.Differ > 0 {
+		fmt.Fprintf(out, "  BUT the report that was sent says otherwise in %d places: run `reckoner report check --installation %s`\n", p.Differ, shown(p.newest.InstallationID))
+	}
 	if err := p.printRows(out); err != nil {
 		return err
 	}
@@ -60,6 +70,34 @@ func (p *shownPart) print(out io.Writer) error {
 		return err
 	}
 	return nil
+}
+
+// printAnswer writes in full what went wrong with the newest report that was sent, and what the partner answered: a table has no room for it.
+func (p *shownPart) printAnswer(out io.Writer) {
+	for _, r := range slices.Backward(p.Reports) {
+		if r.Attempt == 0 {
+			continue
+		}
+		if r.Error == "" {
+			return
+		}
+		fmt.Fprintf(out, "\nwhat became of the report of %s\n", moment(r.Timestamp))
+		for line := range strings.Lines(r.Error) {
+			fmt.Fprintf(out, "  %s\n", printable(strings.TrimSuffix(line, "\n")))
+		}
+		if r.Response != "" {
+			fmt.Fprintf(out, "  the partner's answer: %s\n", printable(r.Response))
+		}
+		return
+	}
+}
+
+// printable returns a text of others in full, quoted where a terminal would not show it as it is.
+func printable(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return strconv.Quote(s)
+	}
+	return s
 }
 
 // printRows writes what the report says of each meter.

@@ -135,11 +135,21 @@ func (r *reported) findsDamage(t testing.TB, id string) {
 			t.Errorf("check does not say %q:\n%s", says, out)
 		}
 	}
+	if out := r.command(t, 0, "show", "icfg_0", "--day", "latest"); !strings.Contains(out, "BUT the report that was sent says otherwise in") {
+		t.Errorf("show takes figures that were damaged for those that were sent:\n%s", out)
+	}
 	if strings.Contains(out, "icfg_1") {
 		t.Errorf("check blames another installation:\n%s", out)
 	}
 	if out := r.command(t, 0, "check", "--installation", "icfg_1"); !strings.Contains(out, "each is what") {
 		t.Errorf("check of the other installation: %s", out)
+	}
+	if status, p := r.report(t, nil, "check", "--installation", "icfg_9"); status != 1 || !strings.Contains(p.log.String(), "nothing was ever reported") {
+		t.Errorf("check of an installation that there is not: status %d %s", status, p.log.String())
+	}
+	r.exec(t, "ALTER TABLE reckoner.reports UPDATE payload = '' WHERE installation_id = 'icfg_1' SETTINGS mutations_sync = 2")
+	if out := r.command(t, 1, "check", "--installation", "icfg_1"); !strings.Contains(out, "0 that hold nothing") {
+		t.Errorf("a report that was emptied is passed over:\n%s", out)
 	}
 	if out := r.command(t, 0, "check", "--since", time.Now().UTC().Add(time.Hour).Format(time.RFC3339)); !strings.HasPrefix(out, "0 reports") {
 		t.Errorf("check of nothing: %s", out)
@@ -190,6 +200,9 @@ func TestTokensStaySecret(t *testing.T) {
 	}
 	if all := strings.Join(seen, " "); !strings.Contains(all, "Bearer "+first) || !strings.Contains(all, "Bearer "+second) || strings.Contains(all, "http://") {
 		t.Errorf("the partner got the tokens %q", seen)
+	}
+	if out := r.command(t, 0, "show", "echo_0", "--day", "latest"); !strings.Contains(out, `the partner's answer: {"error":{"code":"unauthorized"`) {
+		t.Errorf("what the partner answered is not shown:\n%s", out)
 	}
 	said := p.out.String() + p.log.String() + r.command(t, 0, "status", "--format", "json") + r.command(t, 0, "show", "echo_0", "--day", "latest")
 	for _, table := range []string{"reports", "partner_reports", "report_claims", "catalog"} {
