@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -37,12 +38,17 @@ func newReport() *cobra.Command {
 	f.BoolVar(&o.DryRun, "dry-run", false, "print the payloads that would be sent, a line each (with --installation the payload alone); write and send nothing")
 	stay := c.RunE
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if !once && at == "" && o.Installation == "" && !o.DryRun {
+		// A flag that was given counts, whatever it holds: a variable that was not set in a crontab must not mean all.
+		given := c.Flags().Changed
+		if !once && !given("at") && !given("installation") && !o.DryRun {
 			return stay(c, args)
 		}
-		if at != "" {
+		if given("installation") && o.Installation == "" {
+			return errors.New(`--installation "": want an installation's id; leave it out for all`)
+		}
+		if given("at") {
 			var err error
-			if o.At, err = time.Parse(time.RFC3339Nano, at); err != nil {
+			if o.At, err = time.Parse(time.RFC3339Nano, at); err != nil || o.At.IsZero() {
 				return fmt.Errorf("--at %q: want a time as in 2026-03-15T08:00:00Z", at)
 			}
 		}
@@ -127,6 +133,9 @@ func newReportShow() *cobra.Command {
 		if o.JSON, err = asJSON(); err != nil {
 			return err
 		}
+		if o.Limit < 0 {
+			return fmt.Errorf("--limit %d: want a number of entries, or 0 for all", o.Limit)
+		}
 		o.Installation = args[0]
 		p, err := quietProcess(c)
 		if err != nil {
@@ -154,7 +163,10 @@ func newReportCheck() *cobra.Command {
 	f.StringVar(&since, "since", "", "only reports with this `timestamp` (RFC 3339, or a date) or a later one")
 	f.IntVar(&o.Lines, "lines", 1000, "show at most so many differences; 0 shows all")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if since != "" {
+		if o.Lines < 0 {
+			return fmt.Errorf("--lines %d: want a number of differences, or 0 for all", o.Lines)
+		}
+		if c.Flags().Changed("since") {
 			var err error
 			if o.Since, err = timeOrDate(since); err != nil {
 				return err

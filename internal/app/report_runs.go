@@ -20,6 +20,8 @@ const (
 	runsKept = 100
 	// dryBytesMax bounds the payloads of a dry run over HTTP; those that come after are counted.
 	dryBytesMax = 4 << 20
+	// dryKept bounds the dry runs whose payloads are remembered.
+	dryKept = 4
 )
 
 // runReports is runner.Runner.Run.
@@ -116,7 +118,7 @@ func (r *reportRuns) StartReports(_ context.Context, ask ingest.ReportRunAsk) (*
 		if h.ask == ask {
 			return h.report(), nil
 		}
-		if !h.ask.DryRun && !ask.DryRun {
+		if h.ask.DryRun == ask.DryRun {
 			return nil, reckoner.Errorf(reckoner.FailedPrecondition, "another run is under way: %s; ask how it stands, and try again when it ended", h.id)
 		}
 	}
@@ -132,9 +134,17 @@ func (r *reportRuns) StartReports(_ context.Context, ask ingest.ReportRunAsk) (*
 	return h.report(), nil
 }
 
-// keep remembers a run and forgets the oldest that ended.
+// keep remembers a run and forgets the oldest that ended, and the payloads of all dry runs but the last ones.
 func (r *reportRuns) keep(h *httpRun) {
 	r.all = append(r.all, h)
+	dry := 0
+	for i := len(r.all) - 1; i >= 0; i-- {
+		if r.all[i].ask.DryRun {
+			if dry++; dry > dryKept {
+				r.all[i].forget()
+			}
+		}
+	}
 	for i := 0; len(r.all) > runsKept && i < len(r.all)-1; {
 		select {
 		case <-r.all[i].ended:
@@ -197,6 +207,16 @@ func (h *httpRun) drafted(d runner.Drafted) {
 		return
 	}
 	h.dry = append(h.dry, dryReport{d.Installation.ID, d.Report.Payload})
+}
+
+// forget drops the payloads of a dry run that ended.
+func (h *httpRun) forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s, ended := h.state.Summary.(runSummary); ended {
+		s.More, s.Payloads = s.More+len(s.Payloads), nil
+		h.state.Summary, h.dry = s, nil
+	}
 }
 
 func (h *httpRun) report() *ingest.ReportRun {

@@ -60,6 +60,9 @@ func TestOneRunAtATime(t *testing.T) {
 		t.Errorf("a dry run beside it: %v, %v", dry, err)
 	}
 	<-s.begun
+	if _, err := r.StartReports(t.Context(), ingest.ReportRunAsk{DryRun: true}); reckoner.CodeOf(err) != reckoner.FailedPrecondition {
+		t.Errorf("another dry run beside it: %v", err)
+	}
 	if got := first.State(); got.State != "running" || got.Summary != nil || got.EndedAt != nil {
 		t.Errorf("while it runs: %+v", got)
 	}
@@ -200,5 +203,27 @@ func TestReachable(t *testing.T) {
 	}
 	if got := fmt.Sprint(reachable("no address")); got != "no address" {
 		t.Error(got)
+	}
+}
+
+// The payloads of dry runs are remembered for the last of them only; the runs are told of all the same.
+func TestOldDryRunsLoseTheirPayloads(t *testing.T) {
+	var s stepwise
+	r := s.runs()
+	close(s.end)
+	var runs []*ingest.ReportRun
+	for range dryKept + 2 {
+		dry, err := r.StartReports(t.Context(), ingest.ReportRunAsk{DryRun: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-dry.Ended
+		runs = append(runs, dry)
+	}
+	for i, run := range runs {
+		sum := run.State().Summary.(runSummary)
+		if kept := i >= 2; kept != (len(sum.Payloads) == 1) || len(sum.Payloads)+sum.More != 1 {
+			t.Errorf("run %d has %d payloads and %d more", i, len(sum.Payloads), sum.More)
+		}
 	}
 }

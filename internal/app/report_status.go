@@ -85,7 +85,7 @@ func (p *Process) reportLedger(ctx context.Context) (provingLedger, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l, l.CheckSchema(ctx)
+	return l, named(l.CheckSchema(ctx))
 }
 
 func writeJSON(out io.Writer, v any) error {

@@ -43,10 +43,7 @@ func Statement(ctx context.Context, p *Process, out io.Writer, o StatementOption
 	ctx, cancel := context.WithTimeout(ctx, p.Settings.ClickHouse.QueryTimeout)
 	defer cancel()
 	if err := l.CheckSchema(ctx); err != nil {
-		if _, network := errors.AsType[net.Error](err); network {
-			return fmt.Errorf("%w; name ClickHouse with --clickhouse (setting clickhouse.url)", err)
-		}
-		return err
+		return named(err)
 	}
 	d, err := accounts.Read(ctx, l, &accounts.Query{
 		Catalog: reader.Current(), AccountID: o.AccountID, SubscriptionID: o.SubscriptionID, When: when, Now: time.Now(),
@@ -80,4 +77,12 @@ func statementFormat(name string) (func(*accounts.Document, io.Writer) error, er
 		return write, nil
 	}
 	return nil, fmt.Errorf("unknown format %q: want table, json or csv", name)
+}
+
+// named says how ClickHouse is named, where it cannot be reached.
+func named(err error) error {
+	if _, network := errors.AsType[net.Error](err); network {
+		return fmt.Errorf("%w; name ClickHouse with --clickhouse (setting clickhouse.url)", err)
+	}
+	return err
 }

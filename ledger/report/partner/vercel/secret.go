@@ -26,6 +26,7 @@ func newSecret(token string) *secret {
 	s.forms = []string{
 		token, inJSON, strings.ReplaceAll(inJSON, "/", `\/`), url.QueryEscape(token), url.PathEscape(token),
 		base64.StdEncoding.EncodeToString([]byte(token)), base64.RawURLEncoding.EncodeToString([]byte(token)),
+		base64.StdEncoding.EncodeToString([]byte("Bearer " + token)), base64.RawURLEncoding.EncodeToString([]byte("Bearer " + token)),
 	}
 	slices.SortFunc(s.forms, func(a, b string) int { return len(b) - len(a) })
 	s.forms = slices.Compact(s.forms)
