@@ -80,6 +80,7 @@ func (p *Process) ingest(ctx context.Context, client *bus.Client, l *clickhouse.
 	if err != nil {
 		return err
 	}
+	p.Addresses.API = addr
 	p.Log.Info("HTTP API", "url", "http://"+addr)
 	return nil
 }

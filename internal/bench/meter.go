@@ -1,0 +1,112 @@
+package bench
+
+import (
+	"os"
+	"runtime/debug"
+	"runtime/metrics"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// meter measures what this process takes while ours runs.
+type meter struct {
+	cpu    time.Duration
+	events int64
+	memory
+}
+
+// memory are greatest values, in bytes.
+type memory struct {
+	peak   int64 // resident, of the whole process
+	goPeak int64 // of the Go runtime: everything of ours, the embedded Kafka and the producers
+	engine int64 // the rest: the embedded ClickHouse, where it runs in this process
+}
+
+// during runs one turn of ours.
+func (m *meter) during(run func() (events int64, err error)) error {
+	settle()
+	resetPeak()
+	stop := m.watch()
+	began := processCPU()
+	events, err := run()
+	m.cpu += processCPU() - began
+	m.events += events
+	stop()
+	return err
+}
+
+// watch looks at the memory until it is stopped.
+func (m *meter) watch() (stop func()) {
+	done := make(chan struct{})
+	var work sync.WaitGroup
+	work.Go(func() {
+		tick := time.NewTicker(200 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			m.look()
+			select {
+			case <-tick.C:
+			case <-done:
+				return
+			}
+		}
+	})
+	return func() {
+		close(done)
+		work.Wait()
+		m.look()
+		m.peak = max(m.peak, status("VmHWM"))
+	}
+}
+
+func (m *memory) look() {
+	resident, ours := status("VmRSS"), goMemory()
+	m.peak = max(m.peak, resident)
+	m.goPeak = max(m.goPeak, ours)
+	m.engine = max(m.engine, resident-ours)
+}
+
+// report sets the columns of a row.
+func (m *meter) report(r *Result) {
+	if m.events > 0 {
+		r.CPU = new(m.cpu.Seconds() / float64(m.events) * 1e6)
+	}
+	if m.peak > 0 {
+		r.Peak = new(m.peak)
+	}
+	r.extra("peak_go_bytes", float64(m.goPeak))
+	r.extra("peak_engine_bytes", float64(m.engine))
+}
+
+// goMemory is what the Go runtime holds of the system's memory.
+func goMemory() int64 {
+	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(samples)
+	return int64(samples[0].Value.Uint64() - samples[1].Value.Uint64())
+}
+
+// status reads a line of the process's status in bytes; 0 where the system has no such thing.
+func status(name string) int64 {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		key, value, _ := strings.Cut(line, ":")
+		if key == name {
+			n, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64) // 0 when it reads otherwise
+			return n << 10
+		}
+	}
+	return 0
+}
+
+// settle gives back what the turn before has left, before ours and before a floor alike.
+func settle() { debug.FreeOSMemory() }
+
+// resetPeak makes VmHWM begin anew, where the system lets it; else the watcher's samples are what there is.
+func resetPeak() {
+	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // as said above
+}
