@@ -41,10 +41,11 @@ func (i *ingestRow) run(ctx context.Context, r *Result) error {
 	if err := i.migrate(database, nil); err != nil {
 		return err
 	}
-	api, err := i.ingest(database, nil)
+	p, err := i.ingest(database, nil)
 	if err != nil {
 		return err
 	}
+	api := p.Addresses.API
 	partitions := i.Settings.Kafka.Partitions
 	if err := i.kafka.CreateTopic(ctx, floorTopic, partitions); err != nil {
 		return err

@@ -24,6 +24,7 @@ type site struct {
 	*bench
 	ctx    context.Context // ends with the row's, or when something that must run has failed
 	cancel context.CancelCauseFunc
+	tune   func(*config.Settings) // of every process here; nil: nothing
 	dir    string
 	kafka  *kafkafloor.Cluster
 	db     *chfloor.DB
@@ -94,6 +95,9 @@ func (s *site) settings(database string, change func(*config.Settings)) *config.
 	if s.Trace != "" {
 		c.Ingest.MaxAge = 0 // traces are old
 	}
+	if s.tune != nil {
+		s.tune(&c)
+	}
 	if change != nil {
 		change(&c)
 	}
@@ -147,9 +151,12 @@ func (s *site) engines() error {
 	return s.connect()
 }
 
+// devDatabase is where dev keeps its ledger.
+const devDatabase = "reckoner_bench_dev"
+
 // dev starts everything in one process. On engines that were named it is ingest and an aggregator, in this process.
 func (s *site) dev(change func(*config.Settings)) (api string, err error) {
-	const database = "reckoner_bench_dev"
+	const database = devDatabase
 	if s.External {
 		if err := s.engines(); err != nil {
 			return "", err
@@ -160,7 +167,11 @@ func (s *site) dev(change func(*config.Settings)) (api string, err error) {
 		if _, err := s.start(s.settings(database, change), app.Aggregate); err != nil {
 			return "", err
 		}
-		return s.ingest(database, change)
+		p, err := s.ingest(database, change)
+		if err != nil {
+			return "", err
+		}
+		return p.Addresses.API, nil
 	}
 	s.databases = append(s.databases, database)
 	p, err := s.start(s.settings(database, change), app.Dev)
@@ -194,22 +205,18 @@ func (s *site) migrate(database string, change func(*config.Settings)) error {
 	return p.End(app.Migrate(s.ctx, p))
 }
 
-// ingest starts the HTTP tier on a database and returns its address.
-func (s *site) ingest(database string, change func(*config.Settings)) (api string, err error) {
+// ingest starts the HTTP tier on a database.
+func (s *site) ingest(database string, change func(*config.Settings)) (*app.Process, error) {
 	file := filepath.Join(s.dir, "catalog.yaml")
 	if err := os.WriteFile(file, configs.Catalog, 0o600); err != nil {
-		return "", err
+		return nil, err
 	}
-	p, err := s.start(s.settings(database, func(c *config.Settings) {
+	return s.start(s.settings(database, func(c *config.Settings) {
 		c.Catalog.File = file
 		if change != nil {
 			change(c)
 		}
 	}), app.Ingest)
-	if err != nil {
-		return "", err
-	}
-	return p.Addresses.API, nil
 }
 
 // drop removes a database and what it holds.
