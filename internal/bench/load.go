@@ -216,31 +216,34 @@ const answerTimeout = 40 * time.Second
 
 // post sends a request, reads its answer, and returns an error unless that is 200 or 202.
 func (c *connection) post(ctx context.Context, raw []byte) error {
+	status, body, err := c.exchange(ctx, raw)
+	if err == nil && status != http.StatusOK && status != http.StatusAccepted {
+		err = fmt.Errorf("answered %d: %.200s", status, body)
+	}
+	return err
+}
+
+// exchange sends a request and reads its answer.
+func (c *connection) exchange(ctx context.Context, raw []byte) (status int, body []byte, err error) {
 	if c.conn == nil {
 		conn, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", c.addr)
 		if err != nil {
-			return err
+			return 0, nil, err
 		}
 		c.conn, c.in = conn, bufio.NewReaderSize(conn, 4<<10)
 	}
 	if err := c.conn.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
-		return err
+		return 0, nil, err
 	}
 	if _, err := c.conn.Write(raw); err != nil {
-		return err
+		return 0, nil, err
 	}
 	res, err := http.ReadResponse(c.in, nil)
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
-	body, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))
-	if err := errors.Join(err, res.Body.Close()); err != nil {
-		return err
-	}
-	if res.StatusCode != http.StatusOK && res.StatusCode != http.StatusAccepted {
-		return fmt.Errorf("answered %s: %.200s", res.Status, body)
-	}
-	return nil
+	body, err = io.ReadAll(io.LimitReader(res.Body, 64<<10))
+	return res.StatusCode, body, errors.Join(err, res.Body.Close())
 }
 
 func (c *connection) close() {

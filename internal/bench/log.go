@@ -185,6 +185,13 @@ func metric(p *app.Process, name string) (sum float64, labels int) {
 	return sum, labels
 }
 
+// decided is how many events the ledger has an outcome for, by its checkpoints.
+func (s *site) decided(database string) (int64, error) {
+	var n uint64
+	err := s.db.One(s.ctx, "SELECT sum(entries + refusals) FROM "+database+".checkpoints FINAL", &n)
+	return int64(n), err
+}
+
 // proven returns an error unless the ledger holds what the workload comes to: every account's total, and a row for every
 // event.
 func (s *site) proven(f *filled, database string) error {

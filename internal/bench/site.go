@@ -155,26 +155,26 @@ func (s *site) engines() error {
 const devDatabase = "reckoner_bench_dev"
 
 // dev starts everything in one process. On engines that were named it is ingest and an aggregator, in this process.
-func (s *site) dev(change func(*config.Settings)) (api string, err error) {
+func (s *site) dev() (api string, err error) {
 	const database = devDatabase
 	if s.External {
 		if err := s.engines(); err != nil {
 			return "", err
 		}
-		if err := s.migrate(database, change); err != nil {
+		if err := s.migrate(database, nil); err != nil {
 			return "", err
 		}
-		if _, err := s.start(s.settings(database, change), app.Aggregate); err != nil {
+		if _, err := s.start(s.settings(database, nil), app.Aggregate); err != nil {
 			return "", err
 		}
-		p, err := s.ingest(database, change)
+		p, err := s.ingest(database, nil)
 		if err != nil {
 			return "", err
 		}
 		return p.Addresses.API, nil
 	}
 	s.databases = append(s.databases, database)
-	p, err := s.start(s.settings(database, change), app.Dev)
+	p, err := s.start(s.settings(database, nil), app.Dev)
 	if err != nil {
 		return "", err
 	}
