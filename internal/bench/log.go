@@ -178,7 +178,7 @@ func metric(p *app.Process, name string) (sum float64, labels int) {
 			continue
 		}
 		for _, m := range f.GetMetric() {
-			sum += m.GetGauge().GetValue()
+			sum += m.GetGauge().GetValue() + m.GetCounter().GetValue()
 		}
 		labels = len(f.GetMetric())
 	}
