@@ -195,8 +195,9 @@ func (s *site) connect() (err error) {
 
 // migrate makes a database with the ledger's tables, and the topics where they are missing.
 func (s *site) migrate(database string, change func(*config.Settings)) error {
+	again := slices.Contains(s.databases, database)
 	s.databases = append(s.databases, database)
-	if s.owned { // one of a run that was killed
+	if s.owned && !again { // it may be there of a run that was killed
 		if err := s.db.Exec(s.ctx, "DROP DATABASE IF EXISTS "+database+" SYNC"); err != nil {
 			return err
 		}
