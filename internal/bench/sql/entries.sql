@@ -5,10 +5,10 @@ INSERT INTO {{.Database}}.entries
 SELECT
     1, 0, number, 0,
     if(number % 2 = 0, '{{.Account}}', concat(leftPad(lower(hex(cityHash64(number) % {{.Others}})), 8, '0'), '-0000-4000-8000-000000000000')) AS account_id,
-    'demo', '', '', if(number % 3 = 0, 'feature', 'credit') AS meter, 'interval', toString(generateUUIDv4()), 'usage', meter, '',
+    'demo', '', '', if(number % 3 = 0, 'feature', 'credit') AS meter, 'interval', lower(hex(sipHash128(number + 1))), 'usage', meter, '',
     1 + number % 1000, 1 + number % 1000, 'applied',
     toDateTime64('2026-01-01 00:00:00', 9, 'UTC'), toDateTime64('2027-01-01 00:00:00', 9, 'UTC'),
     toStartOfFifteenMinutes(usage_time), toDateTime('2026-01-01 00:00:00', 'UTC')
         + toIntervalSecond(if(number % 2 = 0, intHash32(number) % (365 * 86400), intHash32(number) % 10 * 86400)) AS usage_time,
-    toDateTime64('2026-06-01 00:00:00', 9, 'UTC'), NULL, 'bench', '', '', '', [], [], [], NULL, unhex(lower(hex(MD5(toString(number))))), 1
+    toDateTime64('2026-06-01 00:00:00', 9, 'UTC'), NULL, 'bench', '', '', '', [], [], [], NULL, sipHash128(number), 1
 FROM numbers({{.From}}, {{.Count}})
