@@ -81,6 +81,8 @@ func (b *bench) sums(batch int, out *sent) *workload.Sums {
 // decide takes a log through so many aggregators into a new database. The time begins when the first of them has
 // partitions. The states are in s.states afterwards.
 func (s *site) decide(f *filled, database string, processes int, change func(*config.Settings)) (eventsPerSecond float64, err error) {
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
 	starting := make(chan error, processes)
 	list := make([]*app.Process, processes)
 	for i := range list {
@@ -92,9 +94,11 @@ func (s *site) decide(f *filled, database string, processes int, change func(*co
 			}
 		})
 		list[i] = app.NewProcess(settings, s.Log)
-		go func() { starting <- app.Aggregate(s.ctx, list[i]) }() // it waits for the log to be registered
+		go func() { starting <- app.Aggregate(ctx, list[i]) }() // it waits for the log to be registered
 	}
-	err = s.migrate(database, nil)
+	if err = s.migrate(database, nil); err != nil {
+		cancel() // for nobody registers it
+	}
 	for range list {
 		if e := <-starting; err == nil {
 			err = e

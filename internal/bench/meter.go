@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// meter measures what this process takes while ours runs.
+// meter measures what this process takes while something runs.
 type meter struct {
 	cpu    time.Duration
 	events int64
@@ -24,9 +24,9 @@ type memory struct {
 	engine int64 // the rest: the embedded ClickHouse, where it runs in this process
 }
 
-// during runs one turn of ours.
+// during runs one turn, of ours or of a floor, from the same start: what the turn before left is given back.
 func (m *meter) during(run func() (events int64, err error)) error {
-	settle()
+	debug.FreeOSMemory()
 	resetPeak()
 	stop := m.watch()
 	began := processCPU()
@@ -80,6 +80,13 @@ func (m *meter) report(r *Result) {
 	r.extra("peak_engine_bytes", float64(m.engine))
 }
 
+// reportFloor sets what the floor took, beside the row.
+func (m *meter) reportFloor(r *Result) {
+	if m.events > 0 {
+		r.extra("floor_cpu_s_per_million", m.cpu.Seconds()/float64(m.events)*1e6)
+	}
+}
+
 // goMemory is what the Go runtime holds of the system's memory.
 func goMemory() int64 {
 	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
@@ -102,9 +109,6 @@ func status(name string) int64 {
 	}
 	return 0
 }
-
-// settle gives back what the turn before has left, before ours and before a floor alike.
-func settle() { debug.FreeOSMemory() }
 
 // resetPeak makes VmHWM begin anew, where the system lets it; else the watcher's samples are what there is.
 func resetPeak() {

@@ -23,22 +23,27 @@ func aggregate(ctx context.Context, s *site, r *Result) error {
 		return err
 	}
 	var ours, floors []float64
-	var m meter
+	var m, fm meter
 	for turn := range s.scale.turns {
 		perSecond, err := s.oursDecided(f, &m, turn == 0)
 		if err != nil {
 			return err
 		}
-		floorTook, err := s.floorDecided(ctx, f)
+		err = fm.during(func() (int64, error) {
+			took, err := s.floorDecided(ctx, f)
+			floors = append(floors, rate(f.events, took))
+			return f.events, err
+		})
 		if err != nil {
 			return err
 		}
-		ours, floors = append(ours, perSecond), append(floors, rate(f.events, floorTook))
+		ours = append(ours, perSecond)
 		s.say("  turn %d: ours %.0f, floor %.0f events/s", turn+1, ours[turn], floors[turn])
 	}
 	r.ratio(median(ours), median(floors))
 	r.extra("events", float64(f.events))
 	m.report(r)
+	fm.reportFloor(r)
 	r.Met = *r.Ratio >= 0.6
 	return nil
 }
@@ -67,7 +72,6 @@ const floorInsert = 100_000
 // floorDecided is one turn of the floor: every record is fetched and decoded, and becomes a row of a table like
 // `entries`. Partitions are read side by side, and one insert is on its way while they are.
 func (s *site) floorDecided(ctx context.Context, f *filled) (time.Duration, error) {
-	settle()
 	if err := s.floorTable(ctx); err != nil {
 		return 0, err
 	}

@@ -63,7 +63,7 @@ func (i *ingestRow) run(ctx context.Context, r *Result) error {
 	}
 	var ours, floors []float64
 	var took, floorTook []time.Duration
-	var m meter
+	var m, fm meter
 	for i.turn = 1; i.turn <= i.scale.turns; i.turn++ {
 		err := m.during(func() (int64, error) {
 			out, err := i.send(ctx, api, bus.TopicEvents, i.scale.turn, true)
@@ -76,12 +76,17 @@ func (i *ingestRow) run(ctx context.Context, r *Result) error {
 		if err != nil {
 			return err
 		}
-		settle()
-		out, err := i.send(ctx, floor, floorTopic, i.scale.turn, true)
+		err = fm.during(func() (int64, error) {
+			out, err := i.send(ctx, floor, floorTopic, i.scale.turn, true)
+			if err != nil {
+				return 0, err
+			}
+			floors, floorTook = append(floors, rate(out.events.Load(), out.took)), append(floorTook, out.latencies...)
+			return out.events.Load(), nil
+		})
 		if err != nil {
 			return err
 		}
-		floors, floorTook = append(floors, rate(out.events.Load(), out.took)), append(floorTook, out.latencies...)
 		i.say("  turn %d: ours %.0f, floor %.0f events/s", i.turn, ours[len(ours)-1], floors[len(floors)-1])
 	}
 	r.ratio(median(ours), median(floors))
@@ -91,6 +96,7 @@ func (i *ingestRow) run(ctx context.Context, r *Result) error {
 	r.extra("floor_linger_ms", millis(linger))
 	r.extra("record_bytes", float64(size))
 	m.report(r)
+	fm.reportFloor(r)
 	r.Met = *r.Ratio >= i.goal
 	return nil
 }

@@ -68,6 +68,7 @@ func knownIDs(ctx context.Context, s *site, r *Result) error {
 	r.extra("memory_bytes_per_id", memory)
 	r.extra("disk_bytes_per_id", float64(disk)/float64(k.ids))
 	with.report(r)
+	without.reportFloor(r)
 	r.Met = *r.Ratio >= 0.8 && memory <= 24 && float64(disk)/float64(k.ids) <= 64
 	return nil
 }

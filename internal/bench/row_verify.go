@@ -17,14 +17,16 @@ func verifyLog(ctx context.Context, s *site, r *Result) error {
 		return err
 	}
 	var ours, floors []float64
-	var m meter
+	var m, fm meter
 	for turn := range s.scale.turns {
-		settle()
-		decided, err := s.decide(f, oursDatabase, 1, nil)
+		var decided, verified float64
+		err := fm.during(func() (n int64, err error) {
+			decided, err = s.decide(f, oursDatabase, 1, nil)
+			return f.events, err
+		})
 		if err != nil {
 			return err
 		}
-		var verified float64
 		err = m.during(func() (int64, error) {
 			verified, err = s.verified(ctx, f)
 			return f.events, err
@@ -44,6 +46,7 @@ func verifyLog(ctx context.Context, s *site, r *Result) error {
 	r.ratio(median(ours), median(floors))
 	r.extra("events", float64(f.events))
 	m.report(r)
+	fm.reportFloor(r)
 	r.Met = *r.Ratio >= 0.8
 	return nil
 }

@@ -30,83 +30,111 @@ func take(o Options, stream, n int) string {
 
 func TestTheSameSeedGivesTheSameRequests(t *testing.T) {
 	o := options()
-	if take(o, 3, 300) != take(o, 3, 300) {
+	first := take(o, 3, 300)
+	if again := take(o, 3, 300); again != first {
 		t.Error("the same stream of the same seed differs")
 	}
 	other := o
 	other.Seed++
 	for name, text := range map[string]string{"stream": take(o, 4, 300), "seed": take(other, 3, 300)} {
-		if text == take(o, 3, 300) {
+		if text == first {
 			t.Errorf("another %s gives the same requests", name)
 		}
 	}
 }
 
-// TestTheSharesAreAsClaimed counts ids in what is really sent, and not what the generator says of itself.
-func TestTheSharesAreAsClaimed(t *testing.T) {
-	for _, batch := range []int{1, 100} {
-		o := options()
-		o.Batch = batch
-		seen, reverted, accounts := map[string]bool{}, map[string]bool{}, map[string]int{}
-		var events, duplicates, reverts, size int
-		for stream := range 4 {
-			s := New(o, stream)
-			var r Request
-			for events < (stream+1)*100_000 {
-				s.Next(&r)
-				events += r.Events
-				parts := strings.Split(r.Path, "/")
-				if r.Revert {
-					reverts++
-					usage, account := parts[8], parts[6]
-					if !seen[account+usage] || reverted[account+usage] || !reckoner.IsUUID(r.Key) {
-						t.Fatalf("reverts usage %s of %s, which was not sent, or reverted before", usage, account)
-					}
-					reverted[account+usage] = true
-					continue
+// shares counts ids in what is really sent, and not what the generator says of itself.
+type shares struct {
+	seen, reverted, accounts        map[string]int
+	events, duplicates, reverts     int
+	usages, size, requests, busiest int
+}
+
+func count(t *testing.T, o Options, events int) *shares {
+	t.Helper()
+	c := &shares{seen: map[string]int{}, reverted: map[string]int{}, accounts: map[string]int{}}
+	for stream := range 4 {
+		s := New(o, stream)
+		var r Request
+		for c.events < (stream+1)*events/4 {
+			s.Next(&r)
+			c.events += r.Events
+			parts := strings.Split(r.Path, "/")
+			if r.Revert {
+				c.reverts++
+				if id := parts[6] + parts[8]; c.seen[id] == 0 || c.reverted[id] > 0 || !reckoner.IsUUID(r.Key) {
+					t.Fatalf("reverts %s, which was not sent, or reverted before", r.Path)
+				} else {
+					c.reverted[id]++
 				}
-				account := parts[5]
-				accounts[account]++
-				var m struct{ Usages []json.RawMessage }
-				if err := json.Unmarshal(r.Body, &m); err != nil || len(m.Usages) != batch {
-					t.Fatalf("%d usages, %v", len(m.Usages), err)
-				}
-				for _, raw := range m.Usages {
-					var u struct {
-						ID, Type  string
-						Amount    int64
-						CreatedAt time.Time `json:"created_at"`
-						Metadata  map[string]any
-					}
-					if err := json.Unmarshal(raw, &u); err != nil || !reckoner.IsUUID(u.ID) || u.Amount <= 0 || len(u.Metadata) != 3 ||
-						u.CreatedAt.After(o.Now) || u.CreatedAt.Before(o.Now.Add(-time.Hour-time.Microsecond)) {
-						t.Fatalf("%s: %v", raw, err)
-					}
-					if seen[account+u.ID] {
-						duplicates++
-					}
-					seen[account+u.ID] = true
-					size += len(raw)
+				continue
+			}
+			c.requests++
+			c.accounts[parts[5]]++
+			c.busiest = max(c.busiest, c.accounts[parts[5]])
+			ids := bytes.Split(r.Body, []byte(`{"id":"`))[1:]
+			if len(ids) != o.Batch {
+				t.Fatalf("%d usages: %s", len(ids), r.Body)
+			}
+			for _, id := range ids {
+				c.usages++
+				c.size += len(id) + len(`{"id":"`) - len(",")
+				if c.seen[parts[5]+string(id[:36])]++; c.seen[parts[5]+string(id[:36])] > 1 {
+					c.duplicates++
 				}
 			}
 		}
-		share := func(n int) float64 { return float64(n) / float64(events) }
-		t.Logf("batch %d: duplicates %.4f, reverts %.4f, bytes %d, %d accounts", batch, share(duplicates), share(reverts), size/(events-reverts), len(accounts))
-		if d := share(duplicates); d < 0.018 || d > 0.022 {
+	}
+	return c
+}
+
+func TestTheSharesAreAsClaimed(t *testing.T) {
+	for batch, events := range map[int]int{1: 60_000, 100: 400_000} {
+		o := options()
+		o.Batch = batch
+		c := count(t, o, events)
+		share := func(n int) float64 { return float64(n) / float64(c.events) }
+		t.Logf("batch %d: duplicates %.4f, reverts %.4f, bytes %d, %d accounts", batch, share(c.duplicates), share(c.reverts), c.size/c.usages, len(c.accounts))
+		if d := share(c.duplicates); d < 0.018 || d > 0.022 {
 			t.Errorf("batch %d: a share of %.4f is sent twice", batch, d)
 		}
-		if r := share(reverts); r < 0.0045 || r > 0.0055 {
+		if r := share(c.reverts); r < 0.0045 || r > 0.0055 {
 			t.Errorf("batch %d: a share of %.4f is reverts", batch, r)
 		}
-		if mean := size / (events - reverts); mean < 285 || mean > 315 {
+		if mean := c.size / c.usages; mean < 285 || mean > 315 {
 			t.Errorf("a usage takes %d bytes", mean)
 		}
-		busiest, requests := 0, 0
-		for _, n := range accounts {
-			busiest, requests = max(busiest, n), requests+n
-		}
-		if share := float64(busiest) / float64(requests); share < 0.01 || share > 0.06 {
+		if share := float64(c.busiest) / float64(c.requests); share < 0.01 || share > 0.06 {
 			t.Errorf("the busiest account gets %.4f of the requests", share)
+		}
+	}
+}
+
+func TestRequestsAreOfTheDialect(t *testing.T) {
+	o := options()
+	s := New(o, 0)
+	var r Request
+	for range 100 {
+		s.Next(&r)
+		if r.Revert {
+			continue
+		}
+		var m struct {
+			Usages []struct {
+				ID, Type  string
+				Amount    int64
+				CreatedAt time.Time `json:"created_at"`
+				Metadata  map[string]any
+			}
+		}
+		if err := json.Unmarshal(r.Body, &m); err != nil || len(m.Usages) != r.Events {
+			t.Fatalf("%d usages of %d, %v", len(m.Usages), r.Events, err)
+		}
+		for _, u := range m.Usages {
+			if !reckoner.IsUUID(u.ID) || u.Amount <= 0 || len(u.Metadata) != 3 || u.Type != "credit" && u.Type != "feature" ||
+				u.CreatedAt.After(o.Now) || u.CreatedAt.Before(o.Now.Add(-time.Hour-time.Microsecond)) {
+				t.Fatalf("%+v", u)
+			}
 		}
 	}
 }
@@ -114,7 +142,7 @@ func TestTheSharesAreAsClaimed(t *testing.T) {
 // TestSumsAreThoseOfTheRequests adds up what is sent in another way than Sums does.
 func TestSumsAreThoseOfTheRequests(t *testing.T) {
 	o := options()
-	const requests = 2000
+	const requests = 500
 	var got Sums
 	got.Sum(o, 2, requests)
 
