@@ -36,8 +36,10 @@ func newBench() *cobra.Command {
 	f.StringSliceVar(&o.Only, "only", nil, "measure these `rows` only, by name, separated by commas")
 	f.BoolVar(&o.Quick, "quick", false, "tiny bounds, to see that everything runs: the figures mean nothing")
 	f.Uint64Var(&o.Seed, "seed", 1, "seed of the generated input")
+	f.Int64Var(&o.KnownIDs, "ids", 0, "how many ids known-ids makes (default 50000000; with less its goal is not met)")
 	f.StringVar(&o.Trace, "trace", "", "send this `file` of usage (CSV, as `reckoner send` takes it) in place of what is generated")
 	f.StringVar(&o.Dir, "dir", "", "`directory` for what is stored meanwhile (default: that for temporary files)")
+	f.StringVar(&o.Profiles, "profiles", "", "write profiles of the processors to this `directory`, for `go tool pprof`")
 	f.BoolVar(&list, "list", false, "list the rows and measure nothing")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if list {

@@ -24,12 +24,16 @@ type Options struct {
 	// Quick keeps every bound tiny: the figures then mean nothing, but every step is taken.
 	Quick bool
 	Seed  uint64
+	// KnownIDs is how many ids known-ids makes; 0: as many as its goal speaks of. With less the goal is not met.
+	KnownIDs int64
 	// Trace is a CSV file of usage to send in place of what is generated; empty: none.
 	Trace string
 	// External says that Settings name a cluster and a server to use, which nobody else uses meanwhile. Else every row has
 	// embedded engines of its own.
 	External bool
-	Dir      string    // takes everything that is stored, and is left empty; empty: the system's for temporary files
+	Dir      string // takes everything that is stored, and is left empty; empty: the system's for temporary files
+	// Profiles is a directory for profiles of the processors while ours runs, a file for each turn; empty: none.
+	Profiles string
 	Progress io.Writer // what is going on; nil: nothing is told
 	Log      *slog.Logger
 }
@@ -107,9 +111,17 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 			return nil, err
 		}
 	}
+	if o.Profiles != "" {
+		if err := os.MkdirAll(o.Profiles, 0o750); err != nil {
+			return nil, fmt.Errorf("profiles: %w", err)
+		}
+	}
 	began := time.Now()
 	report := &Report{Machine: machine(), Seed: o.Seed, Quick: o.Quick, Trace: o.Trace, Began: began.UTC().Format(time.RFC3339)}
 	b := &bench{Options: o, scale: scaleOf(o.Quick), now: began.UTC().Truncate(time.Second)}
+	if o.KnownIDs > 0 {
+		b.scale.knownIDs = o.KnownIDs
+	}
 	for i, row := range rows {
 		b.say("%d/%d %s: %s (at most %s)", i+1, len(rows), row.name, row.what, row.bound(b.scale))
 		result := b.measure(ctx, row)
@@ -143,6 +155,7 @@ func (b *bench) measure(ctx context.Context, r row) Result {
 	ctx, cancel := context.WithTimeoutCause(ctx, r.bound(b.scale), errBound)
 	defer cancel()
 	s, err := b.newSite(ctx)
+	s.row = r.name
 	if err == nil {
 		err = r.run(s.ctx, s, &result)
 		if cause := context.Cause(s.ctx); err != nil && cause != nil && !errors.Is(err, cause) {

@@ -144,12 +144,19 @@ func TestRunRefusesWhatItCannotDo(t *testing.T) {
 	}
 }
 
-func TestATraceIsSent(t *testing.T) {
-	o := quickly(t, "ingest-batch")
+// A trace takes the place of what is generated; its rows are checked as those are. Each turn of ours leaves a profile.
+func TestATraceIsSentAndProfiled(t *testing.T) {
+	o := quickly(t, "ingest-batch", "aggregate")
+	o.Profiles = filepath.Join(t.TempDir(), "profiles")
 	o.Trace = filepath.Join("..", "..", "testdata", "trace-b.csv")
 	report, err := Run(t.Context(), o)
-	if err != nil || report.Results[0].Error != "" {
+	if err != nil || len(report.Unmeasured()) > 0 {
 		t.Fatalf("%v, %+v", err, report)
+	}
+	for _, row := range o.Only {
+		if info, err := os.Stat(filepath.Join(o.Profiles, row+"-1.pprof")); err != nil || info.Size() == 0 {
+			t.Errorf("the profile of %s: %v", row, err)
+		}
 	}
 }
 

@@ -1,9 +1,13 @@
 package bench
 
 import (
+	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"runtime/metrics"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,9 +16,19 @@ import (
 
 // meter measures what this process takes while something runs.
 type meter struct {
-	cpu    time.Duration
-	events int64
+	cpu      time.Duration
+	events   int64
+	profiles string // where profiles of the processors go, their names' begin; empty: nowhere
+	turns    int
 	memory
+}
+
+// meter returns the meter of the row's own work.
+func (s *site) meter() meter {
+	if s.Profiles == "" {
+		return meter{}
+	}
+	return meter{profiles: filepath.Join(s.Profiles, s.row)}
 }
 
 // memory are greatest values, in bytes.
@@ -28,13 +42,33 @@ type memory struct {
 func (m *meter) during(run func() (events int64, err error)) error {
 	debug.FreeOSMemory()
 	resetPeak()
+	profiled, err := m.profile()
+	if err != nil {
+		return err
+	}
 	stop := m.watch()
 	began := processCPU()
 	events, err := run()
 	m.cpu += processCPU() - began
 	m.events += events
 	stop()
-	return err
+	return errors.Join(err, profiled())
+}
+
+// profile begins a profile of one turn, if profiles are wanted. Those of several turns are for pprof to add up.
+func (m *meter) profile() (end func() error, err error) {
+	if m.profiles == "" {
+		return func() error { return nil }, nil
+	}
+	m.turns++
+	f, err := os.Create(fmt.Sprintf("%s-%d.pprof", m.profiles, m.turns))
+	if err != nil {
+		return nil, fmt.Errorf("profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("profile: %w", err), f.Close())
+	}
+	return func() error { pprof.StopCPUProfile(); return f.Close() }, nil
 }
 
 // watch looks at the memory until it is stopped.

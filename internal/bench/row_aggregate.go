@@ -23,7 +23,7 @@ func aggregate(ctx context.Context, s *site, r *Result) error {
 		return err
 	}
 	var ours, floors []float64
-	var m, fm meter
+	m, fm := s.meter(), meter{}
 	for turn := range s.scale.turns {
 		perSecond, err := s.oursDecided(f, &m, turn == 0)
 		if err != nil {

@@ -30,7 +30,7 @@ func freshness(ctx context.Context, s *site, r *Result) error {
 	out := &sent{}
 	l := &load{addr: api, sources: sources, lasting: s.scale.fresh, reverts: revertConnections, rate: s.scale.rate, batch: 100}
 	p := newProbes(s, api)
-	var m meter
+	m := s.meter()
 	err = m.during(func() (int64, error) {
 		stop := p.start(ctx)
 		err := l.run(ctx, out)

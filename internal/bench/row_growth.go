@@ -19,10 +19,11 @@ func growth(ctx context.Context, s *site, r *Result) error {
 	for _, n := range s.scale.processes {
 		shapes = append(shapes, shape{s.scale.partitions[len(s.scale.partitions)-1], n})
 	}
-	var all meter
+	all := meter{}
 	least, most := 0.0, 0.0
-	for _, one := range shapes {
-		var m meter
+	for i, one := range shapes {
+		m := s.meter()
+		m.turns = i // a profile for each
 		perSecond, err := s.grown(ctx, one.partitions, one.processes, &m)
 		if err != nil {
 			return fmt.Errorf("%d partitions, %d aggregators: %w", one.partitions, one.processes, err)

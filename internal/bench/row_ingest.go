@@ -63,7 +63,7 @@ func (i *ingestRow) run(ctx context.Context, r *Result) error {
 	}
 	var ours, floors []float64
 	var took, floorTook []time.Duration
-	var m, fm meter
+	m, fm := i.meter(), meter{}
 	for i.turn = 1; i.turn <= i.scale.turns; i.turn++ {
 		err := m.during(func() (int64, error) {
 			out, err := i.send(ctx, api, bus.TopicEvents, i.scale.turn, true)

@@ -42,7 +42,7 @@ func knownIDs(ctx context.Context, s *site, r *Result) error {
 		return err
 	}
 	var ours, floors []float64
-	var with, without meter
+	with, without := s.meter(), meter{}
 	for turn := range s.scale.turns {
 		if err := copyTree(k.seed, s.states(oursDatabase, 0)); err != nil {
 			return err
@@ -69,7 +69,7 @@ func knownIDs(ctx context.Context, s *site, r *Result) error {
 	r.extra("disk_bytes_per_id", float64(disk)/float64(k.ids))
 	with.report(r)
 	without.reportFloor(r)
-	r.Met = *r.Ratio >= 0.8 && memory <= 24 && float64(disk)/float64(k.ids) <= 64
+	r.Met = *r.Ratio >= 0.8 && memory <= 24 && float64(disk)/float64(k.ids) <= 64 && k.ids >= knownGoal
 	return nil
 }
 

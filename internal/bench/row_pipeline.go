@@ -31,7 +31,7 @@ func pipeline(ctx context.Context, s *site, r *Result) error {
 		addr: api, sources: sources, lasting: s.scale.warm + s.scale.sustained, reverts: revertConnections, keep: true,
 		gate: func(ctx context.Context) error { return v.gate(ctx, out) },
 	}
-	var m meter
+	m := s.meter()
 	err = m.during(func() (int64, error) {
 		stop := v.watch(ctx)
 		err := l.run(ctx, out)

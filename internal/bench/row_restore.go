@@ -32,7 +32,7 @@ func restore(ctx context.Context, s *site, r *Result) error {
 	}
 	s.ends = append(s.ends, db.Close)
 	var ours, floors []float64
-	var m, fm meter
+	m, fm := s.meter(), meter{}
 	for turn := range s.scale.turns {
 		var took time.Duration
 		err := m.during(func() (int64, error) {

@@ -50,7 +50,7 @@ func accountTotals(ctx context.Context, s *site, r *Result) error {
 		return err
 	}
 	var took, floors []time.Duration
-	var m meter
+	m := s.meter()
 	var answers [2]string
 	err := m.during(func() (int64, error) {
 		for n := range s.scale.reads + 3 {

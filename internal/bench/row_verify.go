@@ -17,7 +17,7 @@ func verifyLog(ctx context.Context, s *site, r *Result) error {
 		return err
 	}
 	var ours, floors []float64
-	var m, fm meter
+	m, fm := s.meter(), meter{}
 	for turn := range s.scale.turns {
 		var decided, verified float64
 		err := fm.during(func() (n int64, err error) {

@@ -32,7 +32,7 @@ func waitedOutcome(ctx context.Context, s *site, r *Result) error {
 		return err
 	}
 	var took, floors []time.Duration
-	var m meter
+	m := s.meter()
 	warm := 1 + s.scale.waits/15
 	for n := range warm + s.scale.waits {
 		began := time.Now()

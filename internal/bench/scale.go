@@ -34,13 +34,16 @@ func scaleOf(quick bool) scale {
 	}
 	return scale{
 		turns: 3, turn: 8 * time.Second, logEvents: 1_000_000, warm: 10 * time.Second, sustained: time.Minute,
-		rate: pipelineGoal / 2, fresh: 30 * time.Second, waits: 300, knownIDs: 50_000_000, knownLog: 500_000, entries: 20_000_000, reads: 60,
+		rate: pipelineGoal / 2, fresh: 30 * time.Second, waits: 300, knownIDs: knownGoal, knownLog: 500_000, entries: 20_000_000, reads: 60,
 		growthLog: 400_000, partitions: []int{1, 4, 16}, processes: []int{2, 3},
 	}
 }
 
 // pipelineGoal is what the whole pipeline has to sustain, in events a second.
 const pipelineGoal = 80_000
+
+// knownGoal is how many ids an aggregator has to know without becoming slow.
+const knownGoal = 50_000_000
 
 // row is a line of the table.
 type row struct {

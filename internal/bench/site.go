@@ -22,6 +22,7 @@ import (
 // site is where one row is measured: a directory, the engines, and what runs on them. Everything ends with it.
 type site struct {
 	*bench
+	row    string
 	ctx    context.Context // ends with the row's, or when something that must run has failed
 	cancel context.CancelCauseFunc
 	tune   func(*config.Settings) // of every process here; nil: nothing
