@@ -153,9 +153,9 @@ func TestATraceIsSentAndProfiled(t *testing.T) {
 	if err != nil || len(report.Unmeasured()) > 0 {
 		t.Fatalf("%v, %+v", err, report)
 	}
-	for _, row := range o.Only {
-		if info, err := os.Stat(filepath.Join(o.Profiles, row+"-1.pprof")); err != nil || info.Size() == 0 {
-			t.Errorf("the profile of %s: %v", row, err)
+	for _, name := range []string{"ingest-batch-1.pprof", "ingest-batch.heap.pprof", "aggregate-1.pprof", "aggregate.heap.pprof"} {
+		if info, err := os.Stat(filepath.Join(o.Profiles, name)); err != nil || info.Size() == 0 {
+			t.Errorf("profile %s: %v", name, err)
 		}
 	}
 }

@@ -20,6 +20,8 @@ type meter struct {
 	events   int64
 	profiles string // where profiles of the processors go, their names' begin; empty: nowhere
 	turns    int
+	heap     int64 // what was held when the heap's profile was last written
+	failed   error // the last attempt at that
 	memory
 }
 
@@ -52,7 +54,7 @@ func (m *meter) during(run func() (events int64, err error)) error {
 	m.cpu += processCPU() - began
 	m.events += events
 	stop()
-	return errors.Join(err, profiled())
+	return errors.Join(err, profiled(), m.failed)
 }
 
 // profile begins a profile of one turn, if profiles are wanted. Those of several turns are for pprof to add up.
@@ -71,6 +73,20 @@ func (m *meter) profile() (end func() error, err error) {
 	return func() error { pprof.StopCPUProfile(); return f.Close() }, nil
 }
 
+// profileHeap writes what holds the memory, whenever a tenth more is held than the last time: the last profile is from
+// about the peak.
+func (m *meter) profileHeap() {
+	if m.profiles == "" || m.goPeak < m.heap+m.heap/10 {
+		return
+	}
+	m.heap = m.goPeak
+	f, err := os.Create(m.profiles + ".heap.pprof")
+	if err == nil {
+		err = errors.Join(pprof.WriteHeapProfile(f), f.Close())
+	}
+	m.failed = err
+}
+
 // watch looks at the memory until it is stopped.
 func (m *meter) watch() (stop func()) {
 	done := make(chan struct{})
@@ -80,6 +96,7 @@ func (m *meter) watch() (stop func()) {
 		defer tick.Stop()
 		for {
 			m.look()
+			m.profileHeap()
 			select {
 			case <-tick.C:
 			case <-done:
