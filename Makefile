@@ -7,7 +7,7 @@ SHELL := /bin/bash
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 BUF           := github.com/bufbuild/buf/cmd/buf@v1.57.2
 
-# Flags for `make run`, e.g. make run ARGS='--data-dir /var/tmp/reckoner'
+# Flags for `make run` and `make bench`, e.g. make run ARGS='--data-dir /var/tmp/reckoner'
 ARGS ?=
 # How long each fuzz target runs in `make fuzz`.
 FUZZTIME ?= 20s
@@ -18,7 +18,7 @@ ROUNDS ?= 100
 SEED ?= 0
 KAFKA ?= embedded
 
-.PHONY: help build run test check lint unit sim chaos test-kafka interop generate fuzz clean
+.PHONY: help build run test check lint unit sim chaos bench test-kafka interop generate fuzz clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ sim: ## Simulate the aggregator with all its faults, SEEDS times over. A failure
 
 chaos: ## Kill, freeze and starve real processes ROUNDS times under load, then count everything again.
 	go test -count=1 -run '^(TestChaos|TestClickHouseIsStopped)$$' -v -parallel 1 -timeout 12h ./internal/chaos -rounds $(ROUNDS) -seed $(SEED) -kafka $(KAFKA) -outage 1m
+
+bench: build ## Measure the performance goals, each beside its floor. Flags go in ARGS, e.g. ARGS='--json FILE'.
+	exec bin/reckoner bench $(ARGS)
 
 # The brokers come through Maven into the user's cache, once. One package at a time: three brokers fill two cores.
 test-kafka: ## Run the tests on three brokers of Apache Kafka. Needs a JDK (17 or newer) and Maven, too.

@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"fmt"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -61,4 +62,34 @@ func settleAll(b *testing.B, p *partition) {
 	if p.seal() != nil {
 		must(b, p.settle())
 	}
+}
+
+// BenchmarkSettle is the cost of making a batch part of the state: its keys sorted, written and synced.
+func BenchmarkSettle(b *testing.B) {
+	const run = 20_000
+	s := mustCreate(b, filepath.Join(b.TempDir(), "p"), testOptions(b))
+	p := newPartition(testLog(), testPartition, bus.PartitionFor, s)
+	accounts := make([]string, 200)
+	for i := range accounts {
+		accounts[i] = accountIn(testPartition, i)
+	}
+	b.ReportAllocs()
+	for round := 0; b.Loop(); round++ {
+		b.StopTimer()
+		recs := make([]Record, run)
+		for i := range recs {
+			// Ids in no order, as they come.
+			n := uint64(round*run+i) * 0x9e3779b97f4a7c15
+			id := fmt.Sprintf("%08x-0000-4000-8000-%012x", uint32(n>>32), i)
+			recs[i] = recordOf(b, p.next()+int64(i), usage(accounts[n%200], id, 1))
+		}
+		if _, err := p.decide(recs); err != nil {
+			b.Fatal(err)
+		}
+		p.seal()
+		b.StartTimer()
+		must(b, p.settle())
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/run, "ns/event")
+	must(b, p.close())
 }

@@ -21,7 +21,7 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newDev(), newEngines(), newIngest(), newAggregate(), newReport(), newMigrate(), newVerify(), newReplay(), newStatement(), newDeadLetter(), newCatalog(), newConfig(), newSend())
+	root.AddCommand(newDev(), newEngines(), newIngest(), newAggregate(), newReport(), newMigrate(), newVerify(), newReplay(), newStatement(), newDeadLetter(), newCatalog(), newConfig(), newSend(), newBench())
 	return root
 }
 

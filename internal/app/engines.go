@@ -42,6 +42,7 @@ func (p *Process) engines(ctx context.Context) (*embedded, error) {
 		return nil, err
 	}
 	p.Close("embedded Kafka", b.Close)
+	p.Addresses.Kafka = b.Addr()
 	p.Log.Info("embedded Kafka", "brokers", b.Addr())
 
 	engine, err := p.engine(ctx)
@@ -75,6 +76,7 @@ func (p *Process) engine(ctx context.Context) (*chdb.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.Addresses.ClickHouse = addr
 	p.Log.Info("embedded ClickHouse", "url", "http://"+addr, "version", engine.Version())
 	return engine, nil
 }

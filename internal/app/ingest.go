@@ -101,6 +101,7 @@ func (p *Process) serveAPI(h http.Handler, log *slog.Logger) (addr string, err e
 		MaxHeaderBytes: limits.HeaderBytesMax, DisableGeneralOptionsHandler: true, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	})
 	if err == nil {
+		p.Addresses.API = addr
 		p.Log.Info("HTTP API", "url", "http://"+addr)
 	}
 	return addr, err

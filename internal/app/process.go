@@ -19,9 +19,14 @@ type Process struct {
 	Settings *config.Settings
 	Log      *slog.Logger
 	Ops      *Ops
+	// Addresses are filled while it starts.
+	Addresses Addresses
 
 	crash *crash.Point // where a test wants this process to die; nil: nowhere
 }
+
+// Addresses are where a process listens, as host:port, when it does.
+type Addresses struct{ API, Ops, Kafka, ClickHouse string }
 
 // Run starts a process, waits until ctx ends or something that must run has failed, and stops it. The steps of start
 // register their own ends, so that a start that fails half-way is undone too.
@@ -64,6 +69,7 @@ func (p *Process) serveOps() error {
 	if err != nil {
 		return err
 	}
+	p.Addresses.Ops = addr
 	p.Log.Info("operators' port", "url", "http://"+addr)
 	return nil
 }

@@ -19,7 +19,7 @@ func layers() []layer {
 	engines := []string{"internal/embedded"}
 	return []layer{
 		{dir: "."},
-		{dir: "cmd/reckoner", may: []string{".", "internal/app", "internal/config", "internal/catalog", "internal/send", "configs"}, tests: []string{"internal", "ledger"}},
+		{dir: "cmd/reckoner", may: []string{".", "internal/app", "internal/config", "internal/catalog", "internal/send", "internal/bench", "configs"}, tests: []string{"internal", "ledger"}},
 		{dir: "internal/app", may: []string{
 			".", "ingest", "aggregator", "ledger", "internal/bus", "internal/catalog", "internal/config", "internal/crash", "internal/wire", "internal/embedded", "configs",
 		}, tests: []string{"internal/send"}},
@@ -29,10 +29,16 @@ func layers() []layer {
 		{dir: "aggregator/verify", may: []string{".", "aggregator", "ledger", "internal/bus", "internal/wire"}, tests: engines},
 		{dir: "ledger", may: []string{"."}},
 		{dir: "ledger/clickhouse", may: []string{".", "ledger"}, tests: engines},
+		{dir: "ledger/clickhouse/floor", may: []string{".", "internal/wire/usagev1"}, tests: slices.Concat(engines, []string{"ledger/clickhouse"})},
 		{dir: "ledger/report", may: []string{".", "ledger", "internal/catalog"}, tests: slices.Concat(engines, []string{"configs"})},
 		{dir: "ledger/report/partner", may: []string{".", "ledger", "internal/catalog"}, tests: []string{"configs"}},
 		{dir: "ledger/report/runner", may: []string{".", "ledger", "internal/catalog"}, tests: slices.Concat(engines, []string{"configs"})},
 		{dir: "internal/bus", tests: slices.Concat(engines, []string{"internal/bus/bustest"})},
+		{dir: "internal/bench", may: []string{
+			".", "aggregator", "ledger", "internal/app", "internal/bench", "internal/bus", "internal/config", "internal/wire", "configs",
+		}, tests: engines},
+		{dir: "internal/bench/workload", may: []string{"."}},
+		{dir: "internal/bus/floor", tests: engines},
 		{dir: "internal/bus/bustest", may: []string{"internal/bus"}},
 		{dir: "internal/catalog", may: []string{"."}, tests: []string{"configs"}},
 		{dir: "internal/catalog/live", may: []string{".", "internal/catalog", "internal/bus"}, tests: engines},
