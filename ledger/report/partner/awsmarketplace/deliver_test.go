@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -198,6 +199,55 @@ func TestWhatWasSignedIsNotRepeated(t *testing.T) {
 	a := r.deliver(payloadOf("a"), 1, nil)
 	if a.Verdict != partner.Final || strings.Contains(a.Body+a.Err.Error(), "s3ss10n") || !strings.Contains(a.Err.Error(), "look at the credentials") {
 		t.Errorf("%s %v", a.Body, a.Err)
+	}
+}
+
+// A call has the records of one product in one region: AWS takes one ProductCode a call, and an agreement's records have none.
+func TestACallIsOfOneProductAndRegion(t *testing.T) {
+	r := newRig(t)
+	hour := func(region, product, at string) string {
+		return fmt.Sprintf(`{"region":%q,"productCode":%q,"usageRecords":[{"timestamp":%q,"customerIdentifier":"c0","dimension":"d","quantity":1}]}`, region, product, at)
+	}
+	const first, second, third = "2026-10-30T06:00:00Z", "2026-10-30T05:00:00Z", "2026-10-30T04:00:00Z"
+	a := r.deliver([]byte(`{"hours":[`+hour("us-east-1", "p0", first)+","+hour("us-east-1", "p1", second)+","+hour("eu-west-1", "p1", third)+`]}`), 1, nil)
+	if a.Verdict != partner.Accepted || len(r.aws.calls) != 3 || r.aws.calls[1].region != "us-east-1" || r.aws.calls[2].region != "eu-west-1" {
+		t.Fatalf("%+v, calls %+v", a, r.aws.calls)
+	}
+	for _, k := range []struct{ product, at string }{{"p0", first}, {"p1", second}, {"p1", third}} {
+		at, err := time.Parse(time.RFC3339, k.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := r.aws.held[meterKey{k.product, "c0", "d", at}]; !ok {
+			t.Errorf("AWS holds nothing of %s in the hour from %s: %v", k.product, k.at, r.aws.held)
+		}
+	}
+}
+
+// What is written to the network may have arrived, whatever became of the connection then; an error of dialing says that it did not.
+func TestALostConnectionLeavesADoubt(t *testing.T) {
+	for op, want := range map[string]string{"dial": `{"results":"U"`, "read": `{"results":"?"`, "write": `{"results":"?"`} {
+		for k, v := range map[string]string{"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "hunter2", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_PROFILE": ""} {
+			t.Setenv(k, v)
+		}
+		target := awsmarketplace.New(awsmarketplace.Options{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			return nil, &net.OpError{Op: op, Net: "tcp", Err: errors.New("connection reset by peer")}
+		})})
+		if a := target.Deliver(t.Context(), &partner.Delivery{Payload: payloadOf("a"), Attempt: 1}); a.Verdict != partner.Again || !strings.HasPrefix(a.Body, want) {
+			t.Errorf("%s: %s %v", op, a.Body, a.Err)
+		}
+	}
+}
+
+func TestHowLongAWSMayHaveUsWait(t *testing.T) {
+	for header, want := range map[string]time.Duration{"7": 7 * time.Second, "86400": time.Hour, "-5": 0, "soon": 0} {
+		r := newRig(t)
+		r.aws.fault = func(int) trap {
+			return trap{code: "ThrottlingException", header: http.Header{"Retry-After": {header}}}
+		}
+		if a := r.deliver(payloadOf("a"), 1, nil); a.RetryAfter != want {
+			t.Errorf("%s: %s", header, a.RetryAfter)
+		}
 	}
 }
 
