@@ -116,8 +116,9 @@ func (w *shower) show(ctx context.Context, o ReportShowOptions) (*shownDay, erro
 	}
 	s := &shownDay{Installation: o.Installation}
 	by := map[partKey]*shownPart{}
-	// The end of a day that shares time with this one is after its start, and a day long at most after its end.
-	q := ledger.ReportQuery{InstallationID: o.Installation, EODFrom: day.Start, EODTo: day.End.Add(24 * time.Hour)}
+	// What shares time with this day ends after its start. A part is a day long at most, and what AWS is told of, where an
+	// hour is in doubt, a week.
+	q := ledger.ReportQuery{InstallationID: o.Installation, EODFrom: day.Start, EODTo: day.End.Add(8 * 24 * time.Hour)}
 	for r, err := range w.ledger.Reports(ctx, q) {
 		if err != nil {
 			return nil, err
