@@ -156,7 +156,7 @@ func TestOpenRefuses(t *testing.T) {
 		makeTopic(t, c)
 		p := begin(t, c, live.Options{}, live.WriterOptions{})
 		p.put(organization("a"))
-		if err := p.producer.Produce(within(t), bus.TopicCatalog, []bus.Record{{Key: []byte("plan/p"), Value: []byte(`{"rules":2}`)}}); err != nil {
+		if err := p.producer.Produce(within(t), bus.TopicCatalog, []bus.Record{{Key: []byte("plan/p"), Value: []byte(`{"rules":99}`)}}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := live.Open(within(t), c, live.Options{}); !isNewer(err) {

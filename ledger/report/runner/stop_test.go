@@ -58,8 +58,7 @@ func (f *forgetful) WriteReports(ctx context.Context, rows []ledger.Report) erro
 func TestRecordingIsTriedAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		recording, fails := false, 3
-		var b *bench
-		b = newBench(t, many(1), func(o *runner.Options) {
+		b := newBench(t, many(1), func(o *runner.Options) {
 			o.Ledger = &forgetful{o.Ledger, func() bool {
 				if !recording || fails == 0 {
 					return false
