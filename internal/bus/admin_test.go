@@ -3,6 +3,7 @@ package bus_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -95,12 +96,35 @@ func TestEnsureTopicsOfSeveralMigrators(t *testing.T) {
 	all.Wait()
 }
 
+// heard tells of every line of a log.
+type heard struct {
+	slog.Handler
+	tell func(slog.Record)
+}
+
+func (h heard) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h heard) Handle(_ context.Context, r slog.Record) error { h.tell(r); return nil }
+
 func TestEnsureTopicsGivesUp(t *testing.T) {
-	c, b := start(t, 1)
-	b.FailCreateTopics(-1)
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	_, b := start(t, 1)
+	ctx, cancel := context.WithCancel(within(t))
 	defer cancel()
-	err := c.EnsureTopics(ctx, []bus.TopicSpec{{Name: "x", Partitions: 1}})
+	refused := func(r slog.Record) { // its time is over once it was refused, however long that took
+		r.Attrs(func(a slog.Attr) bool {
+			if strings.Contains(a.Value.String(), "Not Controller") {
+				cancel()
+			}
+			return true
+		})
+	}
+	c, err := bus.Open(bus.Options{Brokers: b.Addrs(), IOTimeout: 2 * time.Second, MetadataTTL: 500 * time.Millisecond, Log: slog.New(heard{slog.DiscardHandler, refused})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	b.FailCreateTopics(-1)
+	err = c.EnsureTopics(ctx, []bus.TopicSpec{{Name: "x", Partitions: 1}})
 	if err == nil || !strings.Contains(err.Error(), "topic x: [41] Not Controller") || !strings.Contains(err.Error(), "tried for ") {
 		t.Errorf("got %v", err)
 	}
