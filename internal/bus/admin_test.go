@@ -106,14 +106,32 @@ func (h heard) Enabled(context.Context, slog.Level) bool { return true }
 
 func (h heard) Handle(_ context.Context, r slog.Record) error { h.tell(r); return nil }
 
+// expiring is a context whose time is over when a test says so.
+type expiring struct {
+	context.Context
+	over chan struct{}
+}
+
+func (e expiring) Done() <-chan struct{} { return e.over }
+
+func (e expiring) Err() error {
+	select {
+	case <-e.over:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
 func TestEnsureTopicsGivesUp(t *testing.T) {
 	_, b := start(t, 1)
-	ctx, cancel := context.WithCancel(within(t))
-	defer cancel()
+	ctx := expiring{t.Context(), make(chan struct{})}
+	expire := sync.OnceFunc(func() { close(ctx.over) })
+	defer time.AfterFunc(patience, expire).Stop()
 	refused := func(r slog.Record) { // its time is over once it was refused, however long that took
 		r.Attrs(func(a slog.Attr) bool {
 			if strings.Contains(a.Value.String(), "Not Controller") {
-				cancel()
+				expire()
 			}
 			return true
 		})
