@@ -102,7 +102,7 @@ func TestWhatCameOfEachRecordIsKept(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t)
-			r.clock = start.Add(c.after)
+			r.set(start.Add(c.after))
 			r.aws.fault = func(int) trap { return c.trap }
 			r.aws.refuse = func(string) string { return c.refuse }
 			if c.dimensions == nil {

@@ -37,7 +37,7 @@ const (
 // run reports what is due. It returns what it drafted.
 func (d *driver) run(t *rapid.T, dies die) []ledger.Report {
 	ctx := context.Background()
-	moment := d.clock.Add(d.skew)
+	moment := d.clock().Add(d.skew)
 	id := d.terms.Installation.ID
 	last, _ := d.ledger.LastTimestamps(ctx, []string{id})
 	at := moment.Truncate(time.Millisecond)
@@ -134,7 +134,7 @@ func TestAWSHoldsWhatWasUsed(t *testing.T) {
 		lossy := rapid.Bool().Draw(rt, "lossy") // answers are lost, and processes die
 		f := newFaults(rt, lossy)
 		r.aws.fault, r.aws.refuse = f.next, f.refuse
-		r.clock = start.Add(75 * time.Minute)
+		r.set(start.Add(75 * time.Minute))
 		d.run(rt, never) // whatever comes of it, from then on it is known what AWS was told
 		var used []usage
 		peak := map[string]reckoner.Quantity{}
@@ -154,7 +154,7 @@ func TestAWSHoldsWhatWasUsed(t *testing.T) {
 		// Quiet: nothing goes wrong any more, and what is owed goes out.
 		r.aws.fault, r.aws.refuse, d.skew = nil, nil, 0
 		for range 30 {
-			r.clock = r.clock.Truncate(time.Hour).Add(time.Hour + 20*time.Minute)
+			r.set(r.clock().Truncate(time.Hour).Add(time.Hour + 20*time.Minute))
 			d.run(rt, never)
 		}
 		for i, meter := range []string{"calls", "bytes"} {
@@ -165,7 +165,7 @@ func TestAWSHoldsWhatWasUsed(t *testing.T) {
 }
 
 func checkQuiet(rt *rapid.T, d *driver, meter, dimension string, unit, peak reckoner.Quantity) {
-	is := d.ledger.total(meter, d.clock, "", "s1", "s2")
+	is := d.ledger.total(meter, d.clock(), "", "s1", "s2")
 	held := times(d.aws.billed(dimension), unit)
 	may, _ := held.Add(times(d.aws.lost(dimension), unit))
 	owed, _ := is.Sub(may)
@@ -220,7 +220,7 @@ func step(rt *rapid.T, d *driver, used []usage, lossy bool) []usage {
 	switch rapid.IntRange(0, 9).Draw(rt, "step") {
 	case 0, 1, 2:
 		u := usage{rapid.SampledFrom([]string{"", "s1", "s2"}).Draw(rt, "subscription"), rapid.SampledFrom([]string{"calls", "bytes"}).Draw(rt, "meter"),
-			d.clock.Add(-time.Duration(rapid.Int64Range(0, int64(72*time.Hour)).Draw(rt, "late"))), reckoner.Thousandths(rapid.Int64Range(1, 9_999_999).Draw(rt, "quantity")), 0}
+			d.clock().Add(-time.Duration(rapid.Int64Range(0, int64(72*time.Hour)).Draw(rt, "late"))), reckoner.Thousandths(rapid.Int64Range(1, 9_999_999).Draw(rt, "quantity")), 0}
 		d.ledger.use(u.subscription, u.meter, u.bucket, u.quantity)
 		return append(used, u)
 	case 3:
@@ -231,11 +231,11 @@ func step(rt *rapid.T, d *driver, used []usage, lossy bool) []usage {
 			return append(used[:i:i], used[i+1:]...)
 		}
 	case 4:
-		d.clock = d.clock.Add(time.Duration(rapid.Int64Range(0, int64(60*time.Hour)).Draw(rt, "down")))
+		d.set(d.clock().Add(time.Duration(rapid.Int64Range(0, int64(60*time.Hour)).Draw(rt, "down"))))
 	case 5:
 		d.skew = rapid.SampledFrom([]time.Duration{0, 0, -3 * time.Hour, 5 * time.Hour, 40 * 24 * time.Hour}).Draw(rt, "skew")
 	default:
-		d.clock = d.clock.Add(time.Duration(rapid.Int64Range(0, int64(2*time.Hour)).Draw(rt, "pass")))
+		d.set(d.clock().Add(time.Duration(rapid.Int64Range(0, int64(2*time.Hour)).Draw(rt, "pass"))))
 		dies := never
 		if lossy {
 			dies = rapid.SampledFrom([]die{never, never, never, afterStoring, afterSending}).Draw(rt, "dies")

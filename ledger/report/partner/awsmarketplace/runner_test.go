@@ -125,11 +125,10 @@ func (r *rig) isRight(t *testing.T, now time.Time) {
 func TestAKilledReporterIsFollowedByAnother(t *testing.T) {
 	for _, step := range []string{"claim", "store", "check", "send", "sent", "record"} {
 		r := newRig(t)
-		r.clock = start.Add(3*time.Hour + 30*time.Minute)
+		r.set(start.Add(3*time.Hour + 30*time.Minute))
 		r.ledger.use("s1", "calls", start.Add(time.Hour), reckoner.Units(5500))
 		r.ledger.use("", "bytes", start.Add(2*time.Hour), reckoner.Thousandths(1700))
 		c := parse(t, withURL(document(twoDimensions, ""), r.url))
-		clock := func() time.Time { return r.clock }
 		dead := false
 		r.ledger.written = func([]ledger.Report) error {
 			if dead {
@@ -138,7 +137,7 @@ func TestAKilledReporterIsFollowedByAnother(t *testing.T) {
 			return nil
 		}
 		ctx, kill := context.WithCancel(t.Context())
-		killed := r.newRunner(c, clock, func(at string) {
+		killed := r.newRunner(c, r.clock, func(at string) {
 			if at == step {
 				dead = true
 				kill()
@@ -149,10 +148,10 @@ func TestAKilledReporterIsFollowedByAnother(t *testing.T) {
 		dead = false
 		r.ledger.use("s1", "calls", start.Add(time.Hour), reckoner.Units(1000)) // late: the same hour would come to more
 		for range 2 {
-			if _, err := r.newRunner(c, clock, nil).Run(t.Context(), runner.Request{}, nil); err != nil {
+			if _, err := r.newRunner(c, r.clock, nil).Run(t.Context(), runner.Request{}, nil); err != nil {
 				t.Fatal(err)
 			}
-			r.clock = r.clock.Add(time.Hour)
+			r.set(r.clock().Add(time.Hour))
 		}
 		if calls, bytes := r.aws.billed("calls_1k"), r.aws.billed("gb"); calls != 6 || bytes != 3 || len(r.aws.duplicates) > 0 {
 			t.Errorf("killed at %s: AWS has %d and %d, told twice: %v", step, calls, bytes, r.aws.duplicates)

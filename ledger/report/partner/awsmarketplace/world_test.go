@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -270,7 +271,7 @@ type rig struct {
 	url    string
 	target *awsmarketplace.Target
 	ledger *store
-	clock  time.Time // of the world
+	now    atomic.Int64 // the clock of the world: a call that nobody waits for any more may still look at it
 }
 
 // load gives the SDK credentials that the fake knows.
@@ -280,9 +281,14 @@ func load(context.Context) (aws.Config, error) {
 	})}, nil
 }
 
+func (r *rig) clock() time.Time { return time.Unix(0, r.now.Load()).UTC() }
+
+func (r *rig) set(t time.Time) { r.now.Store(t.UnixNano()) }
+
 func newRig(t testing.TB) *rig {
-	r := &rig{t: t, ledger: new(store), clock: start, target: awsmarketplace.New(awsmarketplace.Options{Load: load})}
-	r.aws = newFake(func() time.Time { return r.clock })
+	r := &rig{t: t, ledger: new(store), target: awsmarketplace.New(awsmarketplace.Options{Load: load})}
+	r.set(start)
+	r.aws = newFake(r.clock)
 	server := httptest.NewUnstartedServer(r.aws)
 	server.Config.ErrorLog = nil
 	server.Start()
