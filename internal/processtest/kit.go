@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -34,11 +36,15 @@ func Eventually(t testing.TB, within time.Duration, missing func() string) {
 
 // FreeAddress returns an address that nobody listens on, of ports that the system gives to nobody who does not ask for
 // them: a process that was killed finds its own again. Packages are tested at the same time, so each has ten thousand ports
-// of its own, from low on.
+// of its own, from low on. Until the test has ended nobody else gets the same address.
 func FreeAddress(t testing.TB, low int) string {
 	t.Helper()
 	for range 100 {
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(low+rand.IntN(10000)))
+		port := strconv.Itoa(low + rand.IntN(10000))
+		if !reserve(t, port) {
+			continue
+		}
+		addr := net.JoinHostPort("127.0.0.1", port)
 		l, err := net.Listen("tcp", addr)
 		if errors.Is(err, syscall.EADDRINUSE) {
 			continue
@@ -53,6 +59,26 @@ func FreeAddress(t testing.TB, low int) string {
 	}
 	t.Fatal("no free port was found")
 	return ""
+}
+
+// reserve makes a file of a port's name; false: another test has it. One that was left behind by a test that was killed is
+// nobody's after a while.
+func reserve(t testing.TB, port string) bool {
+	t.Helper()
+	path := filepath.Join(os.TempDir(), "reckoner-test-port-"+port)
+	if left, err := os.Stat(path); err == nil && time.Since(left.ModTime()) > 2*time.Hour {
+		_ = os.Remove(path) // another test may have been faster
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return false
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Remove(path) }) // the next test finds another port
+	_ = f.Close()                             // nothing was written
+	return true
 }
 
 // Setting returns a setting as an environment variable.
