@@ -204,6 +204,10 @@ func TestWhatCannotStartSaysWhy(t *testing.T) {
 		{"bad value", []string{"RECKONER_INGEST_MAX_AGE=long"}, free("", ""), []string{"ingest.max_age", "RECKONER_INGEST_MAX_AGE", "long", "duration"}},
 		{"catalog that is not there", nil, append(free("", ""), "--catalog", "gone.yaml"), []string{"gone.yaml", "no such file"}},
 		{"unknown flag", nil, []string{"dev", "--port", "1"}, []string{"--port"}},
+		{"no installation in a variable", nil, []string{"report", "--once", "--installation", ""}, []string{"--installation", "leave it out for all"}},
+		{"no time in a variable", nil, []string{"report", "--at", ""}, []string{"--at", "2026-03-15T08:00:00Z"}},
+		{"less than no entries", nil, []string{"report", "show", "icfg_1", "--day", "latest", "--limit", "-3"}, []string{"--limit -3", "0 for all"}},
+		{"less than no differences", nil, []string{"report", "check", "--lines", "-1"}, []string{"--lines -1", "0 for all"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			status, p := run(t, c.env, c.args...)

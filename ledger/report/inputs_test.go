@@ -161,3 +161,24 @@ installations: [{id: icfg, target: vercel, account: ACCOUNT, token_env: T, day_e
 		}
 	})
 }
+
+// A subscription of another row of periods is not taken over from terms before, and what was used before the period is not of it.
+func TestDuringTakesOverWhatIsOfThePeriod(t *testing.T) {
+	now := termsOf(t, "installations: [{id: icfg_1, account: ACCOUNT}]\nsubscriptions: [{id: s1, account: ACCOUNT}]\n")
+	before := termsOf(t, "installations: [{id: icfg_1, account: ACCOUNT}]\nsubscriptions: [{id: s1, account: ACCOUNT}, {id: s2, account: ACCOUNT}]\n")
+	weekly := *before.Subscriptions[1]
+	weekly.ID, weekly.Cycle.Every = "s3", reckoner.Week
+	before.Subscriptions = append(before.Subscriptions, &weekly)
+	part := now.Calendar().At(instant(t, "2026-03-15T00:00:00Z"))
+	used := map[string]time.Time{
+		"": part.Day.Start, "s1": part.Day.Start, "s2": part.Day.Start, "s3": part.Day.Start, "s4": part.Period.Start.Add(-reckoner.Bucket), "s5": part.Period.Start,
+	}
+	d := now.During(part, used, before)
+	var kept []string
+	for _, s := range d.Subscriptions {
+		kept = append(kept, s.ID)
+	}
+	if !slices.Equal(kept, []string{"s1", "s2"}) || !slices.Equal(d.Gone, []string{"s3", "s5"}) || len(now.Subscriptions) != 1 {
+		t.Errorf("subscriptions %q, gone %q", kept, d.Gone)
+	}
+}
