@@ -139,7 +139,7 @@ func (p *play) use(s step) {
 	if s.c%5 == 0 && len(p.events) > 0 {
 		if e := p.events[s.a%len(p.events)]; e.meter == "calls" && e.quantity.Sign() > 0 && !p.reverted(e) {
 			e.quantity, _ = reckoner.Quantity{}.Sub(e.quantity)
-			p.events = append(p.events, e) // it counts where its usage does
+			p.put(e) // it counts where its usage does
 			return
 		}
 	}

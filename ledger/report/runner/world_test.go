@@ -92,6 +92,11 @@ func (m *memory) add(e event, cycle reckoner.Cycle) {
 	if start := cycle.At(e.at).Start; e.instant.Before(start) {
 		e.instant = start
 	}
+	m.put(e)
+}
+
+// put adds an event whose instant is known.
+func (m *memory) put(e event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.events = append(m.events, e)
