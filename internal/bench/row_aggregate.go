@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -25,7 +26,7 @@ func aggregate(ctx context.Context, s *site, r *Result) error {
 	var ours, floors []float64
 	m, fm := s.meter(), meter{}
 	for turn := range s.scale.turns {
-		perSecond, err := s.oursDecided(f, &m, turn == 0)
+		perSecond, err := s.oursDecided(f, &m, r, turn == 0)
 		if err != nil {
 			return err
 		}
@@ -48,14 +49,15 @@ func aggregate(ctx context.Context, s *site, r *Result) error {
 	return nil
 }
 
-// oursDecided is one turn of ours. What was decided is dropped.
-func (s *site) oursDecided(f *filled, m *meter, prove bool) (eventsPerSecond float64, err error) {
+// oursDecided is one turn of ours. What was decided is dropped; before that one turn is proven, and what its events
+// take of each store is told.
+func (s *site) oursDecided(f *filled, m *meter, r *Result, prove bool) (eventsPerSecond float64, err error) {
 	err = m.during(func() (int64, error) {
 		eventsPerSecond, err = s.decide(f, oursDatabase, 1, nil)
 		return f.events, err
 	})
 	if err == nil && prove {
-		err = s.proven(f, oursDatabase)
+		err = errors.Join(s.proven(f, oursDatabase), s.stored(f, oursDatabase, r))
 	}
 	if err == nil {
 		err = s.drop(oursDatabase)
