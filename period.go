@@ -65,13 +65,17 @@ func (c Cycle) At(t time.Time) Period {
 		anchor = time.Unix(0, 0).UTC()
 	}
 	n := c.guess(anchor, t.UTC())
-	for c.start(anchor, n).After(t) {
+	start := c.start(anchor, n)
+	for start.After(t) {
 		n--
+		start = c.start(anchor, n)
 	}
-	for !c.start(anchor, n+1).After(t) {
+	end := c.start(anchor, n+1)
+	for !end.After(t) {
 		n++
+		start, end = end, c.start(anchor, n+1)
 	}
-	return Period{Start: c.start(anchor, n), End: c.start(anchor, n+1)}
+	return Period{Start: start, End: end}
 }
 
 // guess returns a number of periods from the anchor to t that is right or off by one.
@@ -108,6 +112,9 @@ func (c Cycle) start(anchor time.Time, n int) time.Time {
 // in February is the 31st again in March.
 func addMonths(anchor time.Time, n int) time.Time {
 	y, m, d := anchor.Date()
+	if d <= 28 { // every month has it
+		return time.Date(y, m+time.Month(n), d, anchor.Hour(), anchor.Minute(), anchor.Second(), anchor.Nanosecond(), time.UTC)
+	}
 	first := time.Date(y, m+time.Month(n), 1, anchor.Hour(), anchor.Minute(), anchor.Second(), anchor.Nanosecond(), time.UTC)
 	last := time.Date(first.Year(), first.Month()+1, 0, 0, 0, 0, 0, time.UTC).Day()
 	return first.AddDate(0, 0, min(d, last)-1)

@@ -16,6 +16,18 @@ func BenchmarkEncodeEvent(b *testing.B) {
 	}
 }
 
+func BenchmarkAppendEvent(b *testing.B) {
+	b.ReportAllocs()
+	e := usage()
+	var buf []byte
+	for b.Loop() {
+		var err error
+		if buf, err = wire.AppendEvent(buf[:0], e); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkDecodeEvent(b *testing.B) {
 	b.ReportAllocs()
 	record, err := wire.EncodeEvent(usage())

@@ -12,44 +12,9 @@ import (
 	pb "reckoner/internal/wire/usagev1"
 )
 
-// marshal is deterministic within a build; nothing relies on it across builds, because identity is the id and the
-// fingerprint, never the bytes.
-var marshal = proto.MarshalOptions{Deterministic: true}
-
 // errNotEvent never carries protobuf's own message: that text differs between builds on purpose, and a refusal's reason
 // must be the same whoever decides it.
 var errNotEvent = errors.New("not a protobuf reckoner.usage.v1.Event")
-
-// EncodeEvent returns the record value of an event. It fails only on text that is not UTF-8.
-func EncodeEvent(e *reckoner.Event) ([]byte, error) {
-	m := &pb.Event{
-		Rules: e.Rules, Kind: pb.Kind(e.Kind), Id: e.ID, AccountId: e.AccountID, Written: encodeWritten(&e.Written),
-		Description: e.Description, UserId: e.UserID, CustomerId: e.CustomerID,
-		OrganizationId: e.OrganizationID, ProjectId: e.ProjectID, Type: e.Type, SubscriptionId: e.SubscriptionID,
-		Meter: e.Meter.Name, MeterType: pb.MeterType(e.Meter.Type),
-		PeriodStart: nanos(e.Period.Start), PeriodEnd: nanos(e.Period.End), Limit: encodeQuantity(e.Limit),
-		UsageTime: nanos(e.UsageTime), ReceivedAt: nanos(e.ReceivedAt), UpdatedAt: optionalNanos(e.UpdatedAt),
-		ReplyTo: e.ReplyTo,
-	}
-	if len(e.Metadata) > 0 {
-		m.Metadata = make([]*pb.Label, len(e.Metadata))
-		for i, l := range e.Metadata {
-			m.Metadata[i] = &pb.Label{Key: l.Key, Value: l.Value, Json: l.JSON}
-		}
-	}
-	b, err := marshal.Marshal(m)
-	if err != nil {
-		return nil, fmt.Errorf("encode event %q: %w", e.ID, err)
-	}
-	return b, nil
-}
-
-func encodeWritten(w *reckoner.Written) *pb.Written {
-	return &pb.Written{
-		Type: w.Type, Source: w.Source, Subscription: w.Subscription, Quantity: encodeQuantity(w.Quantity),
-		UsageId: w.UsageID, AcceptPartial: w.AcceptPartial, UsageTime: optionalNanos(w.UsageTime),
-	}
-}
 
 // DecodeEvent reads a record value and validates it. An error means that the record is not a valid event; what could
 // be read of it is returned beside the error, so that a refusal can name it, and is nil when nothing could.
@@ -60,6 +25,14 @@ func DecodeEvent(b []byte) (*reckoner.Event, error) { return DecodeEventKnowing(
 
 // DecodeEventKnowing is DecodeEvent for one who knows the rules up to another number than this build.
 func DecodeEventKnowing(b []byte, newest uint32) (*reckoner.Event, error) {
+	if e, ok := decodeCanonical(b, newest); ok {
+		return e, e.Validate()
+	}
+	return decodeMessage(b, newest)
+}
+
+// decodeMessage reads a record value through protobuf's runtime. It is what a record means, whoever wrote it.
+func decodeMessage(b []byte, newest uint32) (*reckoner.Event, error) {
 	var m pb.Event
 	if err := proto.Unmarshal(b, &m); err != nil {
 		return nil, errNotEvent
@@ -114,14 +87,6 @@ func decodeWritten(m *pb.Written) (reckoner.Written, error) {
 	}, nil
 }
 
-func encodeQuantity(q *reckoner.Quantity) *pb.Quantity {
-	if q == nil {
-		return nil
-	}
-	hi, lo := q.Words()
-	return &pb.Quantity{High: hi, Low: lo}
-}
-
 func decodeQuantity(m *pb.Quantity) (*reckoner.Quantity, error) {
 	if m == nil {
 		return nil, nil
@@ -133,22 +98,7 @@ func decodeQuantity(m *pb.Quantity) (*reckoner.Quantity, error) {
 	return &q, nil
 }
 
-// nanos returns 0 for the zero time: time.Time.UnixNano is undefined there.
-func nanos(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixNano()
-}
-
 func fromNanos(n int64) time.Time { return time.Unix(0, n).UTC() }
-
-func optionalNanos(t time.Time) *int64 {
-	if t.IsZero() {
-		return nil
-	}
-	return new(t.UnixNano())
-}
 
 func fromOptionalNanos(n *int64) time.Time {
 	if n == nil {

@@ -14,8 +14,8 @@ import (
 )
 
 // The golden records were put together by hand from the .proto file, apart from this code. Their like stands in logs
-// that are kept for ever, so they must always decode to the samples. What is written may change with the version of
-// protobuf, in the order of the fields only: then pin the new bytes beside these, never in their place.
+// that are kept for ever, so they must always decode to the samples. What is written may change in the order of the
+// fields only: then pin the new bytes beside these, never in their place.
 const (
 	goldenEvent = "080110011a03752d31222439633165306235652d353761352d346334642d396433652d3166326133623463356436652a340a0766656174" +
 		"757265120c6f626a6563742d73746f72651a057375625f31220911d430000000000000300139154d7eebe20695183204474554733a0475" +

@@ -9,6 +9,10 @@ import (
 	pb "reckoner/internal/wire/usagev1"
 )
 
+// marshal is deterministic within a build; nothing relies on it across builds, because identity is the id and the
+// fingerprint, never the bytes.
+var marshal = proto.MarshalOptions{Deterministic: true}
+
 // EncodeVerdict returns the record value of a verdict.
 func EncodeVerdict(v *reckoner.Verdict) ([]byte, error) {
 	hi, lo := v.Quantity.Words()
