@@ -49,13 +49,17 @@ func (s *Server) publish(c *call, events []reckoner.Event) error {
 // encode keys every record by its account. The dialect has validated the events.
 func encode(events []reckoner.Event) ([]bus.Record, error) {
 	records := make([]bus.Record, len(events))
+	var key []byte
 	for i := range events {
 		e := &events[i]
 		value, err := wire.EncodeEvent(e)
 		if err != nil {
 			return nil, &reckoner.Error{Code: reckoner.Invalid, Message: "a text is not UTF-8", Err: err}
 		}
-		records[i] = bus.Record{Key: []byte(e.AccountID), Value: value}
+		if i == 0 || e.AccountID != events[i-1].AccountID {
+			key = []byte(e.AccountID)
+		}
+		records[i] = bus.Record{Key: key, Value: value}
 	}
 	return records, nil
 }
