@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"math/big"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,13 +23,16 @@ import (
 type parser struct {
 	d      *jsontext.Decoder
 	body   string // what d reads: texts are cut from it, without a copy each
+	plain  bool   // nothing in the body is escaped
 	limits *Limits
 	labels []reckoner.Label // of all metadata read so far
 }
 
 // newParser returns a parser of a body, which is free for other use when it has been read: what is read is a copy.
 func newParser(body []byte, l *Limits) *parser {
-	return &parser{d: jsontext.NewDecoder(bytes.NewBuffer(body)), body: string(body), limits: l}
+	return &parser{
+		d: jsontext.NewDecoder(bytes.NewBuffer(body)), body: string(body), plain: bytes.IndexByte(body, '\\') < 0, limits: l,
+	}
 }
 
 // parse reads the one message that a body is. An empty body is an empty message; field reads the value of a field that
@@ -58,7 +62,7 @@ func (p *parser) message(number func(name []byte) int, field func(p *parser, n i
 		if err != nil {
 			return err
 		}
-		n := number(inner(name))
+		n := number(p.inner(name))
 		if n == 0 {
 			if err := p.d.SkipValue(); err != nil {
 				return p.syntax(err)
@@ -145,7 +149,7 @@ func (p *parser) cut(v jsontext.Value) string {
 
 // unquoted returns what the string that was read last says.
 func (p *parser) unquoted(v jsontext.Value) string {
-	if bytes.IndexByte(v, '\\') >= 0 {
+	if !p.plain && bytes.IndexByte(v, '\\') >= 0 {
 		return unquote(v)
 	}
 	text := p.cut(v)
@@ -162,6 +166,9 @@ func (p *parser) int64() (int64, error) {
 	switch v.Kind() {
 	case '0':
 		number = p.cut(v)
+		if n, err := strconv.ParseInt(number, 10, 64); err == nil { // else it has a fraction or an exponent, or is none
+			return n, nil
+		}
 	case '"':
 		number = p.unquoted(v)
 	default:
@@ -205,30 +212,35 @@ func (p *parser) time() (time.Time, error) {
 }
 
 func parseTime(s string) (time.Time, bool) {
+	const whole = len("2006-01-02T15:04:05")
 	// The library alone takes an hour of one digit and a comma before the fraction.
-	if len(s) < len("2006-01-02T15:04:05Z") || s[13] != ':' || strings.IndexByte(s, ',') >= 0 {
+	if len(s) <= whole || s[13] != ':' || s[whole] == ',' {
 		return time.Time{}, false
 	}
 	var t time.Time
 	if err := t.UnmarshalText([]byte(s)); err != nil {
 		return time.Time{}, false
 	}
-	if dot := strings.IndexByte(s, '.'); dot >= 0 {
-		if digits := strings.IndexAny(s[dot:], "Z+-") - 1; digits > 9 {
-			return time.Time{}, false // finer than a nanosecond would be cut, and the fingerprint with it
-		}
+	zone := len("+00:00")
+	if s[len(s)-1] == 'Z' {
+		zone = len("Z")
+	}
+	if len(s)-whole-zone > len(".999999999") {
+		return time.Time{}, false // finer than a nanosecond would be cut, and the fingerprint with it
 	}
 	return t.UTC(), true
 }
 
 // unquote returns the text of a valid JSON string.
-func unquote(v jsontext.Value) string { return string(inner(v)) }
+func unquote(v jsontext.Value) string {
+	b, _ := jsontext.AppendUnquote(nil, []byte(v)) // the decoder has validated it
+	return string(b)
+}
 
 // inner is unquote without a copy where there is nothing to unescape.
-func inner(v jsontext.Value) []byte {
-	text := v[1 : len(v)-1]
-	if bytes.IndexByte(text, '\\') < 0 {
-		return text
+func (p *parser) inner(v jsontext.Value) []byte {
+	if p.plain || bytes.IndexByte(v, '\\') < 0 {
+		return v[1 : len(v)-1]
 	}
 	b, _ := jsontext.AppendUnquote(nil, []byte(v)) // the decoder has validated it
 	return b
