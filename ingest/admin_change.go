@@ -22,7 +22,7 @@ func (a *admin) put(c *call) error {
 	if err != nil {
 		return err
 	}
-	body, err := a.readBody(c)
+	body, err := a.readBody(c, nil)
 	if err != nil {
 		return err
 	}

@@ -105,7 +105,7 @@ func (r *reportRuns) run(c *call) error {
 	if c.r.URL.RawQuery != "" { // who asks for a dry run there must not get one that sends
 		return invalid("a run takes no query: what it is to do stands in the body, as in {\"installation\": \"icfg_1\", \"dry_run\": true}")
 	}
-	body, err := r.readBody(c)
+	body, err := r.readBody(c, nil)
 	if err != nil {
 		return err
 	}

@@ -27,11 +27,11 @@ func richBody(n int) []byte {
 }
 
 func BenchmarkParseCreate100(b *testing.B) {
-	body, limits := richBody(100), DefaultLimits()
+	body, limits, s := richBody(100), DefaultLimits(), &scratch{}
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if m, err := parseCreate(body, &limits); err != nil || len(m.usages) != 100 {
+		if m, err := parseCreate(body, &limits, s); err != nil || len(m.usages) != 100 {
 			b.Fatal(err)
 		}
 	}

@@ -35,9 +35,9 @@ func (b *budget) give(n int64) { b.used.Add(-n) }
 // not hold memory.
 const firstRead = 16 << 10
 
-// readBody returns the whole body. What it holds is taken from the budget as it arrives, and given back when the request
+// readBody returns the whole body, in the memory of buf where that has the room. What it holds is taken from the budget as it arrives, and given back when the request
 // ends. A body that is too large, too slow or cut short is an error, and nothing of it is used.
-func (s *Server) readBody(c *call) ([]byte, error) {
+func (s *Server) readBody(c *call, buf []byte) ([]byte, error) {
 	limit := s.limits.BodyBytesMax
 	tooLarge := &reckoner.Error{Code: reckoner.TooLarge, Message: fmt.Sprintf("the body is larger than %d bytes", limit)}
 	if c.r.ContentLength > limit {
@@ -46,11 +46,12 @@ func (s *Server) readBody(c *call) ([]byte, error) {
 	c.readDeadline(time.Now().Add(s.limits.BodyTimeout))
 	// The body itself is bounded too: an http.MaxBytesReader closes the connection of a caller who goes on sending.
 	body := http.MaxBytesReader(c.w.ResponseWriter, c.r.Body, limit)
-	var buf []byte
+	given := buf
+	buf = buf[:0:0] // nothing is taken for it yet
 	for {
 		if len(buf) == cap(buf) {
 			var err error
-			if buf, err = s.grow(c, buf); err != nil {
+			if buf, err = s.grow(c, buf, given); err != nil {
 				return nil, err
 			}
 		}
@@ -72,8 +73,9 @@ func (s *Server) readBody(c *call) ([]byte, error) {
 	}
 }
 
-// grow doubles the room, but to no more than is announced: most bodies are read into one buffer of their size.
-func (s *Server) grow(c *call, buf []byte) ([]byte, error) {
+// grow doubles the room, but to no more than is announced: most bodies are read into one buffer of their size, which is
+// the given one if it is as large.
+func (s *Server) grow(c *call, buf, given []byte) ([]byte, error) {
 	size := min(max(firstRead, 2*cap(buf)), int(s.limits.BodyBytesMax)+1)
 	if n := c.r.ContentLength; n >= 0 && n <= int64(size) {
 		size = int(n) + 1 // one more, to see the end without growing
@@ -85,6 +87,9 @@ func (s *Server) grow(c *call, buf []byte) ([]byte, error) {
 		}
 	}
 	c.held += more
+	if cap(given) >= size {
+		return append(given[:0:size], buf...), nil
+	}
 	return append(make([]byte, 0, size), buf...), nil
 }
 

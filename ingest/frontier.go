@@ -46,11 +46,16 @@ func (f *frontier) routes() []*route {
 
 // create takes usages. It answers when they are durable, or, where the caller prefers to wait, with their outcomes.
 func (f *frontier) create(c *call) error {
-	body, err := f.readBody(c)
+	s := f.borrow()
+	defer f.giveBack(s)
+	body, err := f.readBody(c, s.body)
 	if err != nil {
 		return err
 	}
-	m, err := parseCreate(body, &f.limits)
+	if cap(body) > cap(s.body) {
+		s.body = body
+	}
+	m, err := parseCreate(body, &f.limits, s)
 	if err != nil {
 		return err
 	}
@@ -62,7 +67,7 @@ func (f *frontier) create(c *call) error {
 	if err != nil {
 		return err
 	}
-	events, err := f.usages(c, t, m.usages)
+	events, err := f.usages(c, t, s)
 	if err != nil {
 		return err
 	}
@@ -90,26 +95,25 @@ func (f *frontier) create(c *call) error {
 	return f.outcomesOf(c, verdicts)
 }
 
-// usages makes the events of a create request.
-func (f *frontier) usages(c *call, t target, usages []usageMessage) ([]reckoner.Event, error) {
+// usages makes the events of the usages in s.
+func (f *frontier) usages(c *call, t target, s *scratch) ([]reckoner.Event, error) {
 	var subscription *catalog.Subscription
 	if id := t.account.DefaultSubscription; id != "" {
 		subscription, _ = c.catalog.Subscription(id) // a catalog without it is refused
 	}
-	events := make([]reckoner.Event, len(usages))
-	quantities := make([]reckoner.Quantity, len(usages)) // one allocation for all
-	for i := range usages {
-		u, e := &usages[i], &events[i]
+	s.events, s.quantities = cleared(s.events, len(s.usages)), cleared(s.quantities, len(s.usages))
+	for i := range s.usages {
+		u, e := &s.usages[i], &s.events[i]
 		if why := f.checkTime(c, u.createdAt); why != "" {
 			return nil, badUsage(i, "CreatedAt", why)
 		}
-		quantities[i] = reckoner.Units(u.amount)
+		s.quantities[i] = reckoner.Units(u.amount)
 		c.stamp(t, e)
 		e.Kind, e.ID = reckoner.Usage, reckoner.CanonicalID(u.id)
 		if e.ID == "" {
 			e.ID = f.newID()
 		}
-		e.Written = reckoner.Written{Type: u.typ, Source: u.source, Quantity: &quantities[i], UsageTime: u.createdAt}
+		e.Written = reckoner.Written{Type: u.typ, Source: u.source, Quantity: &s.quantities[i], UsageTime: u.createdAt}
 		e.Description, e.UserID, e.CustomerID, e.Metadata = u.description, u.userID, u.customerID, u.metadata
 		e.UpdatedAt = u.updatedAt
 		if e.Type = u.typ; e.Type == "" {
@@ -120,7 +124,7 @@ func (f *frontier) usages(c *call, t target, usages []usageMessage) ([]reckoner.
 			return nil, invalid("invalid CreateBillingUsageRequest.Usages[%d]: embedded message failed validation | caused by: %v", i, err)
 		}
 	}
-	return events, nil
+	return s.events, nil
 }
 
 // outcomesOf answers with the outcome of each usage, in the order of the request. Of a repetition it is what the id got

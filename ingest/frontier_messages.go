@@ -105,9 +105,11 @@ func usageField(name []byte) int {
 	return 0
 }
 
-// parseCreate reads the body of a create request. It stops at the first usage over the limit.
-func parseCreate(body []byte, l *Limits) (createRequest, error) {
+// parseCreate reads the body of a create request, its usages into the memory of s. It stops at the first usage over the
+// limit.
+func parseCreate(body []byte, l *Limits, s *scratch) (createRequest, error) {
 	var m createRequest
+	m.usages = s.usages[:0]
 	usage := func(p *parser) error {
 		if len(m.usages) == l.UsagesMax {
 			return invalid("invalid CreateBillingUsageRequest.Usages: value must contain no more than %d item(s)", l.UsagesMax)
@@ -115,19 +117,22 @@ func parseCreate(body []byte, l *Limits) (createRequest, error) {
 		m.usages = append(m.usages, usageMessage{})
 		return p.message(usageField, m.usages[len(m.usages)-1].read)
 	}
-	err := parse(body, l, createField, func(p *parser, n int) error {
+	p := newParser(body, l)
+	p.labels = s.labels[:0]
+	err := p.parse(createField, func(p *parser, n int) error {
 		if n == fieldUsages {
 			return p.list(usage)
 		}
 		return m.names.read(p, n)
 	})
+	s.usages, s.labels = m.usages, p.labels
 	return m, err
 }
 
 // parseRevert reads the body of a revert request.
 func parseRevert(body []byte, l *Limits) (revertRequest, error) {
 	var m revertRequest
-	err := parse(body, l, revertField, func(p *parser, n int) (err error) {
+	err := newParser(body, l).parse(revertField, func(p *parser, n int) (err error) {
 		switch n {
 		case fieldUsage:
 			m.usageID, err = p.text()

@@ -17,7 +17,7 @@ func (f *frontier) revert(c *call) error {
 	if err != nil {
 		return err
 	}
-	body, err := f.readBody(c)
+	body, err := f.readBody(c, nil)
 	if err != nil {
 		return err
 	}

@@ -16,37 +16,45 @@ func (p *parser) metadata() ([]reckoner.Label, error) {
 	if err := p.begin('{', "an object"); err != nil {
 		return nil, err
 	}
-	var labels []reckoner.Label
-	size := 0
+	first, size, sorted := len(p.labels), 0, true
 	for p.d.PeekKind() != '}' {
-		name, err := p.name()
+		name, err := p.value()
 		if err != nil {
 			return nil, err
 		}
-		key := unquote(name) // a copy: name lives until the next read
-		v, err := p.d.ReadValue()
+		key := p.unquoted(name)
+		v, err := p.value()
 		if err != nil {
-			return nil, p.syntax(err)
+			return nil, err
 		}
+		count := len(p.labels) - first
 		size += len(key) + len(v)
 		switch {
-		case len(labels) == p.limits.MetadataKeysMax:
+		case count == p.limits.MetadataKeysMax:
 			return nil, p.wrong(tooMuch("keys", p.limits.MetadataKeysMax))
 		case size > p.limits.MetadataBytesMax:
 			return nil, p.wrong(tooMuch("bytes", p.limits.MetadataBytesMax))
 		case depth(v) > metadataDepthMax:
 			return nil, p.wrong(tooMuch("levels", metadataDepthMax))
 		}
-		labels = append(labels, label(key, v))
+		sorted = sorted && (count == 0 || p.labels[len(p.labels)-1].Key < key)
+		p.labels = append(p.labels, p.label(key, v))
 	}
-	slices.SortFunc(labels, func(a, b reckoner.Label) int { return cmp.Compare(a.Key, b.Key) })
+	if len(p.labels) == first {
+		return nil, p.end()
+	}
+	labels := slices.Clip(p.labels[first:])
+	if !sorted { // most producers write them in order
+		slices.SortFunc(labels, func(a, b reckoner.Label) int { return cmp.Compare(a.Key, b.Key) })
+	}
 	return labels, p.end()
 }
 
-func label(key string, v jsontext.Value) reckoner.Label {
+// label makes a label of the value that was read last.
+func (p *parser) label(key string, v jsontext.Value) reckoner.Label {
 	switch v.Kind() {
 	case '"':
-		return reckoner.Label{Key: key, Value: unquote(v)}
+		return reckoner.Label{Key: key, Value: p.unquoted(v)}
 	case '{', '[':
 		compact, err := jsontext.AppendFormat(nil, v)
 		if err != nil {
@@ -54,7 +62,7 @@ func label(key string, v jsontext.Value) reckoner.Label {
 		}
 		return reckoner.Label{Key: key, Value: string(compact), JSON: true}
 	default:
-		return reckoner.Label{Key: key, Value: string(v), JSON: true}
+		return reckoner.Label{Key: key, Value: p.cut(v), JSON: true}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"math/big"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,16 +22,25 @@ import (
 // Source: https://protobuf.dev/programming-guides/json
 type parser struct {
 	d      *jsontext.Decoder
+	body   string // what d reads: texts are cut from it, without a copy each
+	plain  bool   // nothing in the body is escaped
 	limits *Limits
+	labels []reckoner.Label // of all metadata read so far
+}
+
+// newParser returns a parser of a body, which is free for other use when it has been read: what is read is a copy.
+func newParser(body []byte, l *Limits) *parser {
+	return &parser{
+		d: jsontext.NewDecoder(bytes.NewBuffer(body)), body: string(body), plain: bytes.IndexByte(body, '\\') < 0, limits: l,
+	}
 }
 
 // parse reads the one message that a body is. An empty body is an empty message; field reads the value of a field that
 // number named, and is called at most once for each.
-func parse(body []byte, l *Limits, number func(name []byte) int, field func(p *parser, n int) error) error {
-	if len(bytes.TrimLeft(body, " \t\r\n")) == 0 {
+func (p *parser) parse(number func(name []byte) int, field func(p *parser, n int) error) error {
+	if strings.TrimLeft(p.body, " \t\r\n") == "" {
 		return nil
 	}
-	p := &parser{d: jsontext.NewDecoder(bytes.NewBuffer(body)), limits: l}
 	if err := p.message(number, field); err != nil {
 		return err
 	}
@@ -48,11 +58,11 @@ func (p *parser) message(number func(name []byte) int, field func(p *parser, n i
 	}
 	var seen uint64
 	for p.d.PeekKind() != '}' {
-		name, err := p.name()
+		name, err := p.value()
 		if err != nil {
 			return err
 		}
-		n := number(inner(name))
+		n := number(p.inner(name))
 		if n == 0 {
 			if err := p.d.SkipValue(); err != nil {
 				return p.syntax(err)
@@ -110,16 +120,7 @@ func (p *parser) end() error {
 	return nil
 }
 
-// name reads the name of a field, quoted.
-func (p *parser) name() (jsontext.Value, error) {
-	v, err := p.d.ReadValue()
-	if err != nil {
-		return nil, p.syntax(err)
-	}
-	return v, nil
-}
-
-// value reads anything. It lives until the next read.
+// value reads anything, the quoted name of a field too. It lives until the next read.
 func (p *parser) value() (jsontext.Value, error) {
 	v, err := p.d.ReadValue()
 	if err != nil {
@@ -130,28 +131,46 @@ func (p *parser) value() (jsontext.Value, error) {
 
 // text reads a string.
 func (p *parser) text() (string, error) {
-	v, err := p.d.ReadValue()
+	v, err := p.value()
 	if err != nil {
-		return "", p.syntax(err)
+		return "", err
 	}
 	if v.Kind() != '"' {
 		return "", p.unexpected("a string", v)
 	}
-	return unquote(v), nil
+	return p.unquoted(v), nil
+}
+
+// cut returns the text of the value that was read last.
+func (p *parser) cut(v jsontext.Value) string {
+	end := int(p.d.InputOffset())
+	return p.body[end-len(v) : end]
+}
+
+// unquoted returns what the string that was read last says.
+func (p *parser) unquoted(v jsontext.Value) string {
+	if !p.plain && bytes.IndexByte(v, '\\') >= 0 {
+		return unquote(v)
+	}
+	text := p.cut(v)
+	return text[1 : len(text)-1]
 }
 
 // int64 reads a whole number, written as a number or as a string that holds one, in any form that JSON has for it.
 func (p *parser) int64() (int64, error) {
-	v, err := p.d.ReadValue()
+	v, err := p.value()
 	if err != nil {
-		return 0, p.syntax(err)
+		return 0, err
 	}
 	var number string
 	switch v.Kind() {
 	case '0':
-		number = string(v)
+		number = p.cut(v)
+		if n, err := strconv.ParseInt(number, 10, 64); err == nil { // else it has a fraction or an exponent, or is none
+			return n, nil
+		}
 	case '"':
-		number = unquote(v)
+		number = p.unquoted(v)
 	default:
 		return 0, p.unexpected("an int64", v)
 	}
@@ -178,14 +197,14 @@ func parseInt64(s string) (int64, bool) {
 
 // time reads an RFC 3339 time of at most nanoseconds. The zero time is that of no time given.
 func (p *parser) time() (time.Time, error) {
-	v, err := p.d.ReadValue()
+	v, err := p.value()
 	if err != nil {
-		return time.Time{}, p.syntax(err)
+		return time.Time{}, err
 	}
 	if v.Kind() != '"' {
 		return time.Time{}, p.unexpected("a time as RFC 3339 writes it", v)
 	}
-	t, ok := parseTime(unquote(v))
+	t, ok := parseTime(p.unquoted(v))
 	if !ok {
 		return time.Time{}, p.unexpected("a time as RFC 3339 writes it", v)
 	}
@@ -193,30 +212,35 @@ func (p *parser) time() (time.Time, error) {
 }
 
 func parseTime(s string) (time.Time, bool) {
+	const whole = len("2006-01-02T15:04:05")
 	// The library alone takes an hour of one digit and a comma before the fraction.
-	if len(s) < len("2006-01-02T15:04:05Z") || s[13] != ':' || strings.IndexByte(s, ',') >= 0 {
+	if len(s) <= whole || s[13] != ':' || s[whole] == ',' {
 		return time.Time{}, false
 	}
 	var t time.Time
 	if err := t.UnmarshalText([]byte(s)); err != nil {
 		return time.Time{}, false
 	}
-	if dot := strings.IndexByte(s, '.'); dot >= 0 {
-		if digits := strings.IndexAny(s[dot:], "Z+-") - 1; digits > 9 {
-			return time.Time{}, false // finer than a nanosecond would be cut, and the fingerprint with it
-		}
+	zone := len("+00:00")
+	if s[len(s)-1] == 'Z' {
+		zone = len("Z")
+	}
+	if len(s)-whole-zone > len(".999999999") {
+		return time.Time{}, false // finer than a nanosecond would be cut, and the fingerprint with it
 	}
 	return t.UTC(), true
 }
 
 // unquote returns the text of a valid JSON string.
-func unquote(v jsontext.Value) string { return string(inner(v)) }
+func unquote(v jsontext.Value) string {
+	b, _ := jsontext.AppendUnquote(nil, []byte(v)) // the decoder has validated it
+	return string(b)
+}
 
 // inner is unquote without a copy where there is nothing to unescape.
-func inner(v jsontext.Value) []byte {
-	text := v[1 : len(v)-1]
-	if bytes.IndexByte(text, '\\') < 0 {
-		return text
+func (p *parser) inner(v jsontext.Value) []byte {
+	if p.plain || bytes.IndexByte(v, '\\') < 0 {
+		return v[1 : len(v)-1]
 	}
 	b, _ := jsontext.AppendUnquote(nil, []byte(v)) // the decoder has validated it
 	return b

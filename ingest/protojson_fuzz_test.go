@@ -73,7 +73,7 @@ func FuzzParseCreate(f *testing.F) {
 	limits := DefaultLimits()
 	f.Fuzz(func(t *testing.T, body []byte) {
 		given := bytes.Clone(body)
-		m, err := parseCreate(body, &limits)
+		m, err := parseCreate(body, &limits, &scratch{})
 		if !bytes.Equal(given, body) {
 			t.Fatal("the parser changed its input")
 		}

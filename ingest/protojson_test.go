@@ -47,7 +47,7 @@ func TestNamesAndNulls(t *testing.T) {
 		createdAt: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), updatedAt: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC),
 	}}})
 	for name, body := range full {
-		m, err := parseCreate([]byte(body), &l)
+		m, err := parseCreate([]byte(body), &l, &scratch{})
 		if got := fmt.Sprint(m); err != nil || got != want {
 			t.Errorf("%s: %s, %v", name, got, err)
 		}
@@ -56,7 +56,7 @@ func TestNamesAndNulls(t *testing.T) {
 		`{"org_id":null,"usages":[{"id":null,"amount":null,"metadata":null,"created_at":null}]}`,
 		`{"ORG_ID":1,"Usages":2,"usages":[{"ID":3,"created-at":4}]}`, // not names of fields
 	} {
-		if m, err := parseCreate([]byte(body), &l); err != nil || m.org != "" || len(m.usages) != 1 || m.usages[0].amount != 0 {
+		if m, err := parseCreate([]byte(body), &l, &scratch{}); err != nil || m.org != "" || len(m.usages) != 1 || m.usages[0].amount != 0 {
 			t.Errorf("%s: %v, %v", body, m, err)
 		}
 	}
@@ -68,7 +68,7 @@ func TestNamesAndNulls(t *testing.T) {
 		"{\"org_id\":\"\xff\"}", "{\"org_id\":\"\n\"}", `{"org_id":"\x"}`, `{org_id:"a"}`, `{"org_id":'a'}`, `{"org_id":"a",}`, `{"usages":[{},]}`,
 		`{"org_id" "a"}`, `{"org_id":}`, `{"org_id"`, `{"org_id":"a`, `{`, `}`, `"{}"`, `5`, `true`, `{}{}`, `{} x`, `nul`, "\ufeff{}", `{5:1}`, `{1:2}`, `{null:1}`, `{"usages":[{7:1}]}`, `{"usages":[{"metadata":{7:1}}]}`, `{"usages":[{]}`, `{"usages":[}]`,
 	} {
-		if _, err := parseCreate([]byte(body), &l); err == nil || reckoner.CodeOf(err) != reckoner.Invalid {
+		if _, err := parseCreate([]byte(body), &l, &scratch{}); err == nil || reckoner.CodeOf(err) != reckoner.Invalid {
 			t.Errorf("%q: %v; want it refused", body, err)
 		}
 	}
@@ -99,7 +99,7 @@ func TestTimesAsRFC3339(t *testing.T) {
 func TestMetadata(t *testing.T) {
 	l := DefaultLimits()
 	metadata := func(text string) ([]reckoner.Label, error) {
-		m, err := parseCreate([]byte(`{"usages":[{"metadata":`+text+`}]}`), &l)
+		m, err := parseCreate([]byte(`{"usages":[{"metadata":`+text+`}]}`), &l, &scratch{})
 		if err != nil {
 			return nil, err
 		}

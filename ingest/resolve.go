@@ -102,14 +102,32 @@ func (c *call) stampUsage(e *reckoner.Event, meter reckoner.Meter, subscription 
 	if e.UsageTime.IsZero() {
 		e.UsageTime = c.received
 	}
+	e.Period = c.periods.at(subscription, e.UsageTime)
 	if subscription == nil {
-		e.Period = reckoner.Cycle{}.At(e.UsageTime)
 		return
 	}
-	e.SubscriptionID, e.Period = subscription.ID, subscription.PeriodAt(e.UsageTime)
+	e.SubscriptionID = subscription.ID
 	if subscription.Limit != nil && subscription.Meter == meter.Name && meter.Type == reckoner.Interval {
 		e.Limit = subscription.Limit
 	}
+}
+
+// periods finds billing periods. It remembers the last: the usages of a request mostly lie in one.
+type periods struct {
+	of   *catalog.Subscription
+	last reckoner.Period
+}
+
+// at returns the period of a subscription that holds t; nil: of an account alone.
+func (p *periods) at(s *catalog.Subscription, t time.Time) reckoner.Period {
+	switch {
+	case p.of == s && p.last.Contains(t): // the periods of a cycle never overlap
+	case s == nil:
+		p.of, p.last = nil, reckoner.Cycle{}.At(t)
+	default:
+		p.of, p.last = s, s.PeriodAt(t)
+	}
+	return p.last
 }
 
 // checkTime says what is wrong with a time of use, or nothing. The zero time is the time of receipt.

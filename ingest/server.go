@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -72,6 +73,8 @@ type Server struct {
 	routes  router
 	unknown *dialect // answers for paths that are nobody's
 	bodies  budget
+	// scratches are the *scratch that no request uses now.
+	scratches sync.Pool
 }
 
 // New returns a server.
@@ -132,6 +135,7 @@ type call struct {
 	route      *route
 	params     params
 	held       int64 // bytes of the body taken from the budget
+	periods    periods
 	cause      error // why the answer is what it is; for the log
 }
 

@@ -56,7 +56,7 @@ func (u *usages) create(c *call) error {
 	if err != nil {
 		return err
 	}
-	body, err := u.readBody(c)
+	body, err := u.readBody(c, nil)
 	if err != nil {
 		return err
 	}

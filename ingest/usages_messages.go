@@ -55,7 +55,7 @@ func usageRequestField(name []byte) int {
 // parseUsage reads a body. An error is about JSON; a field that makes no sense is for check to report.
 func parseUsage(body []byte, l *Limits) (usageRequest, error) {
 	var m usageRequest
-	err := parse(body, l, usageRequestField, func(p *parser, n int) error {
+	err := newParser(body, l).parse(usageRequestField, func(p *parser, n int) error {
 		v, err := p.value()
 		if err != nil {
 			return err
