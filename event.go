@@ -3,7 +3,6 @@ package reckoner
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -221,33 +220,4 @@ func validID(field, id string) error {
 		return fmt.Errorf("%s: %q is a UUID, but not in lower case", field, id)
 	}
 	return nil
-}
-
-// IsUUID reports whether s is a UUID in canonical lower case.
-func IsUUID(s string) bool {
-	if len(s) != 36 {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		switch i {
-		case 8, 13, 18, 23:
-			if c != '-' {
-				return false
-			}
-		default:
-			if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// CanonicalID returns an id as it is kept: a UUID in lower case, anything else as written.
-func CanonicalID(id string) string {
-	if lower := strings.ToLower(id); len(id) == 36 && IsUUID(lower) {
-		return lower
-	}
-	return id
 }
