@@ -125,6 +125,11 @@ func recordsOf(t testing.TB, from int64, events ...*reckoner.Event) []Record {
 	return recs
 }
 
+// emptyBatch is the first of a log's partition.
+func emptyBatch() *batch {
+	return newBatch(void{}, ledger.Checkpoint{Log: 1, Partition: testPartition})
+}
+
 func testMachine() *machine {
 	return &machine{log: testLog(), number: testPartition, partitionOf: bus.PartitionFor}
 }

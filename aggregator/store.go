@@ -197,28 +197,33 @@ func (s *store) write(l *layer, also func(*pebble.Batch) error) error {
 
 // writeLayer sorts the keys: Pebble takes sorted batches at two thirds of the cost.
 func writeLayer(b *pebble.Batch, l *layer) error {
-	var value []byte
 	for _, k := range slices.Sorted(maps.Keys(l.memories)) {
-		m := l.memories[k]
-		value = appendMemory(value[:0], &m)
-		if err := b.Set([]byte(k), value, nil); err != nil {
+		if err := set(b, k, l.memories[k]); err != nil {
 			return err
 		}
 	}
+	var value []byte
 	for _, k := range slices.Sorted(maps.Keys(l.totals)) {
-		t := l.totals[k]
-		value = appendTotal(value[:0], &t)
-		if err := b.Set([]byte(k), value, nil); err != nil {
+		value = appendTotal(value[:0], l.totals[k])
+		if err := set(b, k, value); err != nil {
 			return err
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(l.useds)) {
-		value = appendQuantity(value[:0], l.useds[k])
-		if err := b.Set([]byte(k), value, nil); err != nil {
+		value = appendQuantity(value[:0], *l.useds[k])
+		if err := set(b, k, value); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// set copies a key and its value straight into a batch.
+func set[T ~string | ~[]byte](b *pebble.Batch, key string, value T) error {
+	op := b.SetDeferred(len(key), len(value))
+	copy(op.Key, key)
+	copy(op.Value, value)
+	return op.Finish()
 }
 
 // digest is a hash of everything in the store, for comparing two states bit by bit.
