@@ -150,7 +150,7 @@ func diff(want, got any) string {
 }
 
 func testOptions(t testing.TB) storeOptions {
-	cache := pebble.NewCache(1 << 20)
+	cache := pebble.NewCache(16 << 20) // what a partition has of the default
 	t.Cleanup(cache.Unref)
 	return storeOptions{cache: cache, log: quiet()}
 }

@@ -31,6 +31,7 @@ type partition struct {
 }
 
 func newPartition(l ledger.Log, number int32, of Partitioner, s *store) *partition {
+	s.wake()
 	return &partition{
 		log:     l,
 		machine: machine{log: l, number: number, partitionOf: of},

@@ -30,6 +30,7 @@ type store struct {
 	dir        string
 	options    storeOptions
 	checkpoint ledger.Checkpoint // as of opening
+	filter     *filter           // nil: every key is looked up
 }
 
 // storeOptions are what the stores of a process share.
@@ -37,6 +38,8 @@ type storeOptions struct {
 	cache *pebble.Cache
 	log   *slog.Logger
 	guard *disk.Guard // of the disk that they share; nil: each has its own, as one that lives in a temporary directory
+	// metrics, nil for none, are told of the filters.
+	metrics *metrics
 	// Of tests that open many stores and crash them; their zero values are the disk and memtableBytes.
 	fs       vfs.FS
 	memtable uint64
@@ -83,6 +86,7 @@ func createStore(dir string, l ledger.Log, partition int32, o storeOptions) (*st
 		return nil, fmt.Errorf("create state in %s: %w", dir, err)
 	}
 	s.checkpoint = ledger.Checkpoint{Log: l.Number, Partition: partition}
+	s.wake()
 	return s, nil
 }
 
@@ -128,6 +132,9 @@ func (s *store) used(key []byte) (q reckoner.Quantity, found bool, err error) {
 }
 
 func (s *store) get(key []byte, parse func([]byte) error) (bool, error) {
+	if s.filter != nil && s.filter.absent(key) {
+		return false, nil
+	}
 	v, closer, err := s.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return false, nil
@@ -186,7 +193,7 @@ func (s *store) finish(l *layer, c ledger.Checkpoint, registered ledger.Log) err
 // write writes a layer and what goes with it in one synced batch.
 func (s *store) write(l *layer, also func(*pebble.Batch) error) error {
 	b := s.db.NewBatch()
-	if err := errors.Join(writeLayer(b, l), also(b)); err != nil {
+	if err := errors.Join(s.writeLayer(b, l), also(b), s.learnMore(l)); err != nil {
 		return errors.Join(err, b.Close())
 	}
 	if err := s.guard.Do(func() error { return s.db.Apply(b, pebble.Sync) }); err != nil {
@@ -196,32 +203,33 @@ func (s *store) write(l *layer, also func(*pebble.Batch) error) error {
 }
 
 // writeLayer sorts the keys: Pebble takes sorted batches at two thirds of the cost.
-func writeLayer(b *pebble.Batch, l *layer) error {
+func (s *store) writeLayer(b *pebble.Batch, l *layer) error {
 	for _, k := range slices.Sorted(maps.Keys(l.memories)) {
-		if err := set(b, k, l.memories[k]); err != nil {
+		if err := set(s, b, k, l.memories[k]); err != nil {
 			return err
 		}
 	}
 	var value []byte
 	for _, k := range slices.Sorted(maps.Keys(l.totals)) {
 		value = appendTotal(value[:0], l.totals[k])
-		if err := set(b, k, value); err != nil {
+		if err := set(s, b, k, value); err != nil {
 			return err
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(l.useds)) {
 		value = appendQuantity(value[:0], *l.useds[k])
-		if err := set(b, k, value); err != nil {
+		if err := set(s, b, k, value); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// set copies a key and its value straight into a batch.
-func set[T ~string | ~[]byte](b *pebble.Batch, key string, value T) error {
+// set copies a key and its value straight into a batch, and the key into the filter.
+func set[T ~string | ~[]byte](s *store, b *pebble.Batch, key string, value T) error {
 	op := b.SetDeferred(len(key), len(value))
 	copy(op.Key, key)
+	s.remember(op.Key)
 	copy(op.Value, value)
 	return op.Finish()
 }
@@ -248,6 +256,16 @@ func (s *store) digest() (uint64, error) {
 func (s *store) close() error {
 	if s.guard.Err() != nil {
 		return nil
+	}
+	if s.filter != nil {
+		learning := 0
+		if s.filter.next() != nil {
+			learning = 1
+		}
+		s.options.metrics.filter(-s.filter.bytes(), -learning)
+		if err := s.leaveFilter(); err != nil {
+			s.options.log.Warn("the filter of a local state is not kept", "dir", s.dir, "error", err)
+		}
 	}
 	return s.guard.Do(s.db.Close)
 }

@@ -242,7 +242,7 @@ func TestStoreSurvivesLossOfPower(t *testing.T) {
 		}
 		l, _ := numbered(s, 99)
 		b := s.db.NewBatch()
-		must(t, writeLayer(b, l))
+		must(t, s.writeLayer(b, l))
 		must(t, s.db.Apply(b, pebble.NoSync))
 		o.fs = fs.CrashClone(vfs.CrashCloneCfg{})
 		mustClose(t, s)
