@@ -12,8 +12,8 @@ import (
 // batch is what a partition decided and has not settled yet.
 type batch struct {
 	layer      *layer
-	entries    []ledger.Entry
-	refusals   []ledger.Refusal
+	entries    chunks[ledger.Entry]
+	refusals   chunks[ledger.Refusal]
 	dead       []bus.Record
 	verdicts   []reckoner.Verdict
 	checkpoint ledger.Checkpoint // after the last record of the batch
@@ -25,17 +25,21 @@ func newBatch(below view, from ledger.Checkpoint) *batch {
 	return &batch{layer: newLayer(below), checkpoint: from}
 }
 
-// add takes the effect of the record at the checkpoint, and moves the checkpoint past it.
+// onTop returns the batch that goes on from a sealed one, with room for as much.
+func (b *batch) onTop() *batch {
+	return &batch{layer: newLayerLike(b.layer, b.layer), checkpoint: b.checkpoint}
+}
+
+// add takes the effect of the record at the checkpoint, and moves the checkpoint past it: all but its RecordHash, which
+// costs as much as the rest and which only the last record of a batch leaves behind (hashed).
 func (b *batch) add(rec *Record, f *effect) {
 	c := &b.checkpoint
 	if f.entry != nil {
-		b.entries = append(b.entries, *f.entry)
 		c.Entries++
 		e := f.entry
 		c.EntriesDigest += ledger.RowDigest(e.Position, e.Outcome, e.Quantity, e.AccountID, e.EventID)
 		c.Rules = max(c.Rules, e.Rules)
 	} else {
-		b.refusals = append(b.refusals, *f.refusal)
 		c.Refusals++
 		r := f.refusal
 		c.RefusalsDigest += ledger.RowDigest(r.Position, r.Outcome, reckoner.Quantity{}, r.AccountID, r.EventID)
@@ -48,18 +52,20 @@ func (b *batch) add(rec *Record, f *effect) {
 		b.verdicts = append(b.verdicts, *f.verdict)
 	}
 	c.Next = rec.Offset + 1
-	c.RecordHash = ledger.RecordHash(rec.Key, rec.Value)
 	b.records++
 	b.bytes += len(rec.Key) + len(rec.Value)
 }
 
+// hashed completes the checkpoint after the record that was added last.
+func (b *batch) hashed(last *Record) {
+	b.checkpoint.RecordHash = ledger.RecordHash(last.Key, last.Value)
+}
+
 // appendTo adds the batch's rows to an insert that may gather several partitions.
 func (b *batch) appendTo(rows *ledger.Batch) {
-	rows.Entries = append(rows.Entries, b.entries...)
-	rows.Refusals = append(rows.Refusals, b.refusals...)
-	for _, t := range b.layer.totals {
-		rows.Totals = append(rows.Totals, t)
-	}
+	rows.Entries = b.entries.appendTo(rows.Entries)
+	rows.Refusals = b.refusals.appendTo(rows.Refusals)
+	rows.Totals = b.layer.rows.appendTo(rows.Totals)
 	rows.Checkpoints = append(rows.Checkpoints, b.checkpoint)
 }
 

@@ -2,8 +2,8 @@ package aggregator
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
-	"fmt"
 	"time"
 
 	"reckoner"
@@ -198,7 +198,22 @@ func (r *cursor) account() string {
 	if b == nil {
 		return ""
 	}
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	return uuidText(b)
+}
+
+// uuidText is the canonical text of 16 bytes.
+func uuidText(b []byte) string {
+	var text [36]byte
+	at := 0
+	for i, n := range [...]int{4, 2, 2, 2, 6} {
+		if i > 0 {
+			text[at] = '-'
+			at++
+		}
+		at += hex.Encode(text[at:], b[:n])
+		b = b[n:]
+	}
+	return string(text[:])
 }
 
 // end returns errCorrupt unless everything was read and fitted.

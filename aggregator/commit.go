@@ -57,6 +57,11 @@ func (c *commitOrder) run(ctx context.Context, all []sealed) error {
 	var verdicts []reckoner.Verdict
 	next := make(map[int]int64, len(all))
 	from := make([]ledger.Checkpoint, 0, len(all))
+	entries, totals := 0, 0
+	for _, s := range all {
+		entries, totals = entries+s.batch.entries.len(), totals+s.batch.layer.rows.len()
+	}
+	rows.Entries, rows.Totals = make([]ledger.Entry, 0, entries), make([]ledger.Total, 0, totals)
 	for _, s := range all {
 		from = append(from, s.partition.settledAt())
 		s.batch.appendTo(&rows)

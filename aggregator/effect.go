@@ -5,7 +5,8 @@ import (
 	"reckoner/ledger"
 )
 
-// effect is what one record changes outside of the state. Exactly one of entry and refusal is set.
+// effect is what one record changes outside of the state. Exactly one of entry and refusal is set. They are large, so
+// they are made where they stay.
 type effect struct {
 	entry   *ledger.Entry
 	refusal *ledger.Refusal
@@ -13,10 +14,10 @@ type effect struct {
 	dead    bool              // the record goes to the dead letter topic
 }
 
-// counts returns the effect of an event that counts.
-func counts(p reckoner.Position, e *reckoner.Event, fp reckoner.Fingerprint, d *decision) effect {
+// counts fills the row of an event that counts.
+func counts(row *ledger.Entry, p reckoner.Position, e *reckoner.Event, fp reckoner.Fingerprint, d *decision) effect {
 	w := &e.Written
-	row := &ledger.Entry{
+	*row = ledger.Entry{
 		Position: p, AccountID: e.AccountID, OrganizationID: e.OrganizationID, ProjectID: e.ProjectID,
 		SubscriptionID: e.SubscriptionID, Meter: e.Meter.Name, MeterType: e.Meter.Type,
 		EventID: e.ID, Kind: e.Kind, Type: e.Type, UsageID: w.UsageID,
@@ -34,10 +35,10 @@ func counts(p reckoner.Position, e *reckoner.Event, fp reckoner.Fingerprint, d *
 	return effect{entry: row, verdict: verdict(p, e, d)}
 }
 
-// refused returns the effect of a valid event that does not count.
-func refused(p reckoner.Position, e *reckoner.Event, fp reckoner.Fingerprint, d decision) effect {
+// refused fills the row of a valid event that does not count.
+func refused(row *ledger.Refusal, p reckoner.Position, e *reckoner.Event, fp reckoner.Fingerprint, d *decision) effect {
 	w := &e.Written
-	row := &ledger.Refusal{
+	*row = ledger.Refusal{
 		Position: p, AccountID: e.AccountID, OrganizationID: e.OrganizationID, ProjectID: e.ProjectID,
 		SubscriptionID: e.SubscriptionID, Meter: e.Meter.Name, MeterType: e.Meter.Type,
 		EventID: e.ID, Kind: e.Kind, Type: e.Type, UsageID: w.UsageID, Requested: w.Quantity,
@@ -47,13 +48,13 @@ func refused(p reckoner.Position, e *reckoner.Event, fp reckoner.Fingerprint, d 
 	if !row.MeterType.Valid() {
 		row.MeterType = 0 // a revert's is not checked: it counts for the meter of its usage
 	}
-	return effect{refusal: row, verdict: verdict(p, e, &d)}
+	return effect{refusal: row, verdict: verdict(p, e, d)}
 }
 
-// undecodable returns the effect of a record that is not a valid event: a dead letter, and a refusal that names what
-// could be read of it (e may be nil). Nothing that it holds was checked, so nothing but its texts is kept.
-func undecodable(p reckoner.Position, rec *Record, e *reckoner.Event, cause error) effect {
-	row := &ledger.Refusal{
+// undecodable fills the row of a record that is not a valid event: a dead letter, and a refusal that names what could
+// be read of it (e may be nil). Nothing that it holds was checked, so nothing but its texts is kept.
+func undecodable(row *ledger.Refusal, p reckoner.Position, rec *Record, e *reckoner.Event, cause error) effect {
+	*row = ledger.Refusal{
 		Position: p, AccountID: clip(rec.Key), Outcome: reckoner.Undecodable, Reason: clip(cause.Error()),
 		ReceivedAt: storable(rec.Time),
 	}

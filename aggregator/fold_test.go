@@ -76,7 +76,8 @@ func TestRevertCountsInTheUsagesPlace(t *testing.T) {
 	_, b := decided(t, usage(a, "1", 5000, at(used), limited("s", 9000)), revert(a, "r", "1", amount(2000), elsewhere))
 	want := foldedTotal{"3", 1, 1, 0, 1, used, used}
 	same(t, "total", &want, onlyTotal(t, b, "calls"))
-	u, r := b.entries[0], b.entries[1]
+	entries := b.entries.appendTo(nil)
+	u, r := entries[0], entries[1]
 	if r.SubscriptionID != "s" || r.Meter != "calls" || r.Type != "credit" || r.Period != u.Period || r.Bucket != u.Bucket || !r.UsageTime.Equal(used) {
 		t.Errorf("the revert stands elsewhere than its usage: %+v", r)
 	}

@@ -2,8 +2,6 @@ package aggregator
 
 import (
 	"encoding/binary"
-	"encoding/hex"
-	"strings"
 	"time"
 
 	"reckoner"
@@ -25,26 +23,42 @@ const (
 	formUUID = 1
 )
 
-// keys builds store keys in one buffer: a key is valid until the next one is built. Every variable part but the last
-// carries its length, so that no two keys of different parts are equal.
-type keys struct{ buf []byte }
+// keys builds store keys in its own buffers: the key of an id is valid until the next of an id is built, any other until
+// the next other. Every variable part but the last carries its length, so that no two keys of different parts are equal.
+//
+// What an event needs more than once is kept: its id's key is looked up and then written, and all of its keys hold its
+// account.
+type keys struct {
+	buf []byte
+
+	idKey     []byte // of (idAccount, idKind, idText), when it is not empty
+	idAccount string
+	idKind    reckoner.Kind
+	idText    string
+
+	account     string // accountForm is its form, when that is not empty
+	accountForm []byte
+}
 
 // id is the key of what is known about an ID, in the scope of (account, kind).
 func (k *keys) id(account string, kind reckoner.Kind, id string) []byte {
-	b := appendAccount(append(k.buf[:0], prefixMemory), account)
+	if len(k.idKey) > 0 && k.idText == id && k.idAccount == account && k.idKind == kind {
+		return k.idKey
+	}
+	b := k.appendAccount(append(k.idKey[:0], prefixMemory), account)
 	b = append(b, byte(kind))
-	if b2, ok := appendUUID(append(b, formUUID), id); ok {
-		b = b2
+	if uuid, ok := reckoner.ParseUUID(id); ok {
+		b = append(append(b, formUUID), uuid[:]...)
 	} else {
 		b = append(append(b, formText), id...)
 	}
-	k.buf = b
+	k.idKey, k.idAccount, k.idKind, k.idText = b, account, kind, id
 	return b
 }
 
 // total is the key of a total.
 func (k *keys) total(t *ledger.TotalKey) []byte {
-	b := appendAccount(append(k.buf[:0], prefixTotal), t.AccountID)
+	b := k.appendAccount(append(k.buf[:0], prefixTotal), t.AccountID)
 	b = appendText(appendText(b, t.SubscriptionID), t.Meter)
 	b = appendPeriod(append(b, byte(t.MeterType)), t.Period)
 	b = appendTime(b, t.Bucket)
@@ -54,7 +68,7 @@ func (k *keys) total(t *ledger.TotalKey) []byte {
 
 // used is the key of what counts against a limit.
 func (k *keys) used(account, subscription, meter string, p reckoner.Period) []byte {
-	b := appendAccount(append(k.buf[:0], prefixUsed), account)
+	b := k.appendAccount(append(k.buf[:0], prefixUsed), account)
 	b = appendPeriod(appendText(appendText(b, subscription), meter), p)
 	k.buf = b
 	return b
@@ -62,24 +76,17 @@ func (k *keys) used(account, subscription, meter string, p reckoner.Period) []by
 
 // appendAccount appends an account id. Accounts are valid UUIDs wherever a key is built of one; should that ever
 // break, the text form keeps keys apart all the same.
-func appendAccount(b []byte, account string) []byte {
-	if b2, ok := appendUUID(append(b, formUUID), account); ok {
-		return b2
+func (k *keys) appendAccount(b []byte, account string) []byte {
+	if len(k.accountForm) == 0 || k.account != account {
+		form := k.accountForm[:0]
+		if uuid, ok := reckoner.ParseUUID(account); ok {
+			form = append(append(form, formUUID), uuid[:]...)
+		} else {
+			form = appendText(append(form, formText), account)
+		}
+		k.account, k.accountForm = account, form
 	}
-	return appendText(append(b, formText), account)
-}
-
-// appendUUID appends the 16 bytes of a canonical lower-case UUID, and false when s is none.
-func appendUUID(b []byte, s string) ([]byte, bool) {
-	if !reckoner.IsUUID(s) {
-		return nil, false
-	}
-	var digits [32]byte
-	copy(digits[:], strings.ReplaceAll(s, "-", ""))
-	n := len(b)
-	b = append(b, make([]byte, 16)...)
-	_, err := hex.Decode(b[n:], digits[:])
-	return b, err == nil
+	return append(b, k.accountForm...)
 }
 
 func appendText(b []byte, s string) []byte {

@@ -125,6 +125,11 @@ func recordsOf(t testing.TB, from int64, events ...*reckoner.Event) []Record {
 	return recs
 }
 
+// emptyBatch is the first of a log's partition.
+func emptyBatch() *batch {
+	return newBatch(void{}, ledger.Checkpoint{Log: 1, Partition: testPartition})
+}
+
 func testMachine() *machine {
 	return &machine{log: testLog(), number: testPartition, partitionOf: bus.PartitionFor}
 }
@@ -145,7 +150,7 @@ func diff(want, got any) string {
 }
 
 func testOptions(t testing.TB) storeOptions {
-	cache := pebble.NewCache(1 << 20)
+	cache := pebble.NewCache(16 << 20) // what a partition has of the default
 	t.Cleanup(cache.Unref)
 	return storeOptions{cache: cache, log: quiet()}
 }

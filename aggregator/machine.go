@@ -46,9 +46,10 @@ func (s ruleSet) newest() uint32 {
 	return uint32(len(s))
 }
 
-// step decides one record against a layer and applies the decision to it. The effect is what the record changes
-// outside of the state. After an error the layer may hold half a record and must be thrown away.
-func (m *machine) step(l *layer, rec *Record) (effect, error) {
+// step decides one record against a batch's layer and applies the decision to it. The effect is what the record changes
+// outside of the state, for the batch to add; its rows are the batch's own already. After an error the batch may hold
+// half a record and must be thrown away, except after ErrNewerRules.
+func (m *machine) step(b *batch, rec *Record) (effect, error) {
 	p := reckoner.Position{Log: m.log.Number, Partition: m.number, Offset: rec.Offset}
 	newest := m.rules.newest()
 	e, err := wire.DecodeEventKnowing(rec.Value, newest)
@@ -56,12 +57,12 @@ func (m *machine) step(l *layer, rec *Record) (effect, error) {
 		return effect{}, fmt.Errorf("%w (position %s, rules %d, known %d)", ErrNewerRules, p, e.Rules, newest)
 	}
 	if err != nil {
-		return undecodable(p, rec, e, err), nil
+		return undecodable(b.refusals.next(), p, rec, e, err), nil
 	}
 	if d, ok := m.misrouted(rec, e); ok {
-		return refused(p, e, e.Fingerprint(), d), nil
+		return refused(b.refusals.next(), p, e, e.Fingerprint(), &d), nil
 	}
-	return m.apply(l, p, e)
+	return m.apply(b, p, e)
 }
 
 // misrouted refuses a record that stands where its account's order is not kept. Its id is not remembered: it would be
@@ -77,8 +78,8 @@ func (m *machine) misrouted(rec *Record, e *reckoner.Event) (decision, bool) {
 }
 
 // apply decides a valid event in its right place, and changes the state accordingly.
-func (m *machine) apply(l *layer, p reckoner.Position, e *reckoner.Event) (effect, error) {
-	fp := e.Fingerprint()
+func (m *machine) apply(b *batch, p reckoner.Position, e *reckoner.Event) (effect, error) {
+	l, fp := b.layer, e.Fingerprint()
 	d, err := m.decide(l, e, fp)
 	if err != nil {
 		return effect{}, fmt.Errorf("position %s: %w", p, err)
@@ -89,7 +90,7 @@ func (m *machine) apply(l *layer, p reckoner.Position, e *reckoner.Event) (effec
 	case reckoner.Reverted:
 		err = m.applyRevert(l, p, e, fp, &d)
 	case reckoner.LimitExceeded, reckoner.AlreadyReverted, reckoner.UnknownUsage, reckoner.ExceedsUsage, reckoner.NotRevertable:
-		l.memories[string(m.keys.id(e.AccountID, e.Kind, e.ID))] = memory{fingerprint: fp, outcome: d.outcome}
+		l.setMemory(m.keys.id(e.AccountID, e.Kind, e.ID), &memory{fingerprint: fp, outcome: d.outcome})
 	case reckoner.Duplicate, reckoner.Conflict:
 		// The id keeps the memory of its first event.
 	case reckoner.Misrouted, reckoner.Undecodable:
@@ -101,9 +102,9 @@ func (m *machine) apply(l *layer, p reckoner.Position, e *reckoner.Event) (effec
 		return effect{}, fmt.Errorf("position %s: %w", p, err)
 	}
 	if d.outcome.Counts() {
-		return counts(p, e, fp, &d), nil
+		return counts(b.entries.next(), p, e, fp, &d), nil
 	}
-	return refused(p, e, fp, d), nil
+	return refused(b.refusals.next(), p, e, fp, &d), nil
 }
 
 // decide picks the rules that the event was stamped with.
@@ -125,27 +126,27 @@ func (m *machine) applyUsage(l *layer, p reckoner.Position, e *reckoner.Event, f
 	if err := m.addUsage(l, p, &key, e.UsageTime, d.quantity); err != nil {
 		return err
 	}
-	l.memories[string(m.keys.id(e.AccountID, e.Kind, e.ID))] = memory{
+	l.setMemory(m.keys.id(e.AccountID, e.Kind, e.ID), &memory{
 		fingerprint: fp, outcome: d.outcome, quantity: d.quantity,
 		counted: &counted{total: key, typ: e.Type, time: e.UsageTime},
-	}
+	})
 	return nil
 }
 
 // addUsage folds a usage that counts into its total and into its subscription's use of the period.
 func (m *machine) addUsage(l *layer, p reckoner.Position, key *ledger.TotalKey, used time.Time, q reckoner.Quantity) error {
 	id := m.keys.total(key)
-	t, found, err := l.total(id)
+	t, err := l.ownTotal(id)
 	if err != nil {
 		return err
 	}
-	if !found {
-		t = ledger.Total{TotalKey: *key, FirstUse: used, LastUse: used}
+	if t == nil {
+		t = l.addTotal(id, &ledger.Total{TotalKey: *key, FirstUse: used, LastUse: used})
 	}
-	if err := fold(&t, p, used, q); err != nil {
+	if err := fold(t, p, used, q); err != nil {
 		return err
 	}
-	l.setTotal(id, &t)
+	l.totalSet(t)
 	return m.addUsed(l, key, q)
 }
 
@@ -183,16 +184,7 @@ func (m *machine) addUsed(l *layer, key *ledger.TotalKey, q reckoner.Quantity) e
 	if key.SubscriptionID == "" || key.MeterType != reckoner.Interval {
 		return nil
 	}
-	id := m.keys.used(key.AccountID, key.SubscriptionID, key.Meter, key.Period)
-	used, _, err := l.used(id)
-	if err != nil {
-		return err
-	}
-	if used, err = used.Add(q); err != nil {
-		return err
-	}
-	l.useds[string(id)] = used
-	return nil
+	return l.addUsed(m.keys.used(key.AccountID, key.SubscriptionID, key.Meter, key.Period), q)
 }
 
 func (m *machine) applyRevert(l *layer, p reckoner.Position, e *reckoner.Event, fp reckoner.Fingerprint, d *decision) error {
@@ -201,18 +193,18 @@ func (m *machine) applyRevert(l *layer, p reckoner.Position, e *reckoner.Event, 
 		return err
 	}
 	m.markReverted(l, e.AccountID, e.Written.UsageID, usage)
-	l.memories[string(m.keys.id(e.AccountID, e.Kind, e.ID))] = memory{fingerprint: fp, outcome: d.outcome, quantity: d.quantity}
+	l.setMemory(m.keys.id(e.AccountID, e.Kind, e.ID), &memory{fingerprint: fp, outcome: d.outcome, quantity: d.quantity})
 	return nil
 }
 
 // subtract takes a revert's (negative) quantity into the total and the period of the usage it reverts.
 func (m *machine) subtract(l *layer, p reckoner.Position, key *ledger.TotalKey, q reckoner.Quantity) error {
 	id := m.keys.total(key)
-	t, found, err := l.total(id)
+	t, err := l.ownTotal(id)
 	if err != nil {
 		return err
 	}
-	if !found {
+	if t == nil {
 		return fmt.Errorf("the total of a counted usage is missing: %+v", *key)
 	}
 	if t.Quantity, err = t.Quantity.Add(q); err != nil {
@@ -220,15 +212,15 @@ func (m *machine) subtract(l *layer, p reckoner.Position, key *ledger.TotalKey, 
 	}
 	t.Reverts++
 	t.Position = p
-	l.setTotal(id, &t)
+	l.totalSet(t)
 	return m.addUsed(l, key, q)
 }
 
 func (m *machine) markReverted(l *layer, account, usageID string, usage memory) {
-	c := *usage.counted // a copy: layers below must never change
+	c := *usage.counted // a copy: the decision's own stays as it was
 	c.reverted = true
 	usage.counted = &c
-	l.memories[string(m.keys.id(account, reckoner.Usage, usageID))] = usage
+	l.setMemory(m.keys.id(account, reckoner.Usage, usageID), &usage)
 }
 
 // storable bounds a record's own time, which no rule has checked, to what a row can hold.

@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"reckoner"
-	"reckoner/ledger"
 )
 
 // Whatever stands in the log, a record gives exactly one row, the same every time, or stops the partition.
@@ -20,13 +19,13 @@ func FuzzStep(f *testing.F) {
 	f.Fuzz(func(t *testing.T, key, value []byte) {
 		var before effect
 		for try := range 2 {
-			m, b := testMachine(), newBatch(void{}, ledger.Checkpoint{Log: 1, Partition: testPartition})
+			m, b := testMachine(), emptyBatch()
 			known := recordOf(t, 0, usage(a, "known", 2000))
-			if _, err := m.step(b.layer, &known); err != nil {
+			if _, err := m.step(b, &known); err != nil {
 				t.Fatal(err)
 			}
 			rec := Record{Offset: 1, Key: key, Value: value, Time: day()}
-			got, err := m.step(b.layer, &rec)
+			got, err := m.step(b, &rec)
 			if err != nil {
 				return // it stopped; that it does so for newer rules only is a table's business
 			}

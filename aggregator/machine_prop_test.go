@@ -23,13 +23,13 @@ type trial struct {
 func TestMachineDecidesAsTheModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		tr := &trial{t: rt, m: testMachine(), n: newModel(testPartition)}
-		tr.b = newBatch(void{}, ledger.Checkpoint{Log: 1, Partition: testPartition})
+		tr.b = emptyBatch()
 		choose := rapid.IntRange(0, 1<<20)
 		g := &generator{t: t, partition: testPartition, pick: func(n int) int { return choose.Draw(rt, "pick") % n }}
 		for offset := range int64(rapid.IntRange(1, 60).Draw(rt, "records")) {
 			tr.step(g.next(offset))
 			if g.pick(10) == 0 { // as when a batch is sealed
-				tr.b = newBatch(tr.b.layer, tr.b.checkpoint)
+				tr.b = tr.b.onTop()
 			}
 		}
 		tr.everyTotal()
@@ -38,7 +38,7 @@ func TestMachineDecidesAsTheModel(t *testing.T) {
 
 func (tr *trial) step(r generated) {
 	offset := r.rec.Offset
-	f, err := tr.m.step(tr.b.layer, &r.rec)
+	f, err := tr.m.step(tr.b, &r.rec)
 	if err != nil {
 		tr.t.Fatalf("offset %d: %v", offset, err)
 	}
@@ -46,6 +46,7 @@ func (tr *trial) step(r generated) {
 		tr.t.Fatalf("offset %d: not in exactly one of entries and refusals", offset)
 	}
 	tr.b.add(&r.rec, &f)
+	tr.b.hashed(&r.rec)
 	want := tr.n.step(offset, string(r.rec.Key), r.e, r.broken)
 	if f.entry != nil {
 		tr.n.sum(offset, want, f.entry.AccountID, f.entry.EventID)
@@ -176,7 +177,7 @@ func (tr *trial) everyTotal() {
 		}
 		for _, t := range l.totals {
 			if have, ok := got[t.TotalKey]; !ok || t.Position.Cmp(have.Position) > 0 {
-				got[t.TotalKey] = t
+				got[t.TotalKey] = *t
 			}
 		}
 		v = l.below
@@ -204,7 +205,7 @@ func TestMachineAsksThePartitioner(t *testing.T) {
 		return bus.PartitionFor(key, n)
 	}
 	rec := recordOf(t, 0, usage(accountIn(testPartition, 0), "a", 1))
-	if _, err := m.step(newLayer(void{}), &rec); err != nil || asked != 1 {
+	if _, err := m.step(emptyBatch(), &rec); err != nil || asked != 1 {
 		t.Fatalf("asked %d times, error %v", asked, err)
 	}
 }

@@ -14,12 +14,12 @@ import (
 // decided steps a machine through events and returns each one's outcome and quantity, and the batch.
 func decided(t testing.TB, events ...*reckoner.Event) ([]string, *batch) {
 	t.Helper()
-	m, b := testMachine(), newBatch(void{}, ledger.Checkpoint{Log: 1, Partition: testPartition})
+	m, b := testMachine(), emptyBatch()
 	var got []string
 	for i, e := range events {
 		waits(e)
 		rec := recordOf(t, int64(i), e)
-		f, err := m.step(b.layer, &rec)
+		f, err := m.step(b, &rec)
 		if err != nil {
 			t.Fatalf("event %d: %v", i, err)
 		}
@@ -104,35 +104,35 @@ func TestOutcomes(t *testing.T) {
 
 // What is refused for its place leaves no memory: the same event in its right place counts.
 func TestMisroutedRecordIsNotRemembered(t *testing.T) {
-	m, l := testMachine(), newLayer(void{})
+	m, b := testMachine(), emptyBatch()
 	e := usage(accountIn(testPartition, 0), "1", 1)
 	astray := recordOf(t, 0, e)
 	astray.Key = []byte("someone else")
-	f, err := m.step(l, &astray)
+	f, err := m.step(b, &astray)
 	if err != nil || f.refusal.Outcome != reckoner.Misrouted || f.dead {
 		t.Fatalf("effect %+v, error %v", f, err)
 	}
 	right := recordOf(t, 1, e)
-	if f, err = m.step(l, &right); err != nil || f.entry == nil {
+	if f, err = m.step(b, &right); err != nil || f.entry == nil {
 		t.Fatalf("effect %+v, error %v", f, err)
 	}
 }
 
 // Newer rules stop the partition before anything else is looked at, even where the event would be invalid or astray.
 func TestNewerRulesStop(t *testing.T) {
-	m, l := testMachine(), newLayer(void{})
+	m, b := testMachine(), emptyBatch()
 	for name, c := range map[string]change{
 		"valid":   func(*reckoner.Event) {},
 		"invalid": func(e *reckoner.Event) { e.ID, e.Kind, e.Meter.Type = "", 200, 77 },
 		"astray":  func(e *reckoner.Event) { e.AccountID = accountIn(testPartition+1, 0) },
 	} {
 		rec := recordOf(t, 0, usage(accountIn(testPartition, 0), "1", 1, c, func(e *reckoner.Event) { e.Rules = reckoner.Rules + 1 }))
-		if _, err := m.step(l, &rec); !errors.Is(err, ErrNewerRules) {
+		if _, err := m.step(b, &rec); !errors.Is(err, ErrNewerRules) {
 			t.Errorf("%s: error %v, want ErrNewerRules", name, err)
 		}
 	}
-	if len(l.memories)+len(l.totals)+len(l.useds) > 0 {
-		t.Errorf("the state changed: %+v", l)
+	if l := b.layer; len(l.memories)+len(l.totals)+len(l.useds)+b.entries.len()+b.refusals.len() > 0 {
+		t.Errorf("the batch changed: %+v", b)
 	}
 }
 
@@ -165,7 +165,7 @@ func TestUndecodableRecords(t *testing.T) {
 			tt.want.Position = reckoner.Position{Log: 1, Partition: testPartition, Offset: 5}
 			tt.want.Outcome, tt.want.ReceivedAt = reckoner.Undecodable, day()
 			for range 3 {
-				f, err := testMachine().step(newLayer(void{}), &rec)
+				f, err := testMachine().step(emptyBatch(), &rec)
 				if err != nil || !f.dead || f.entry != nil {
 					t.Fatalf("effect %+v, error %v", f, err)
 				}
@@ -182,7 +182,7 @@ func TestUndecodableRecords(t *testing.T) {
 func TestRefusedRowsHoldOnlyWhatColumnsHold(t *testing.T) {
 	a := accountIn(testPartition, 0)
 	_, b := decided(t, revert(a, "r", "none", meter("calls", 77)))
-	if got := b.refusals[0].MeterType; got != 0 {
+	if got := b.refusals.appendTo(nil)[0].MeterType; got != 0 {
 		t.Errorf("meter type %d, want unknown", got)
 	}
 	for _, tt := range []struct{ at, want time.Time }{
@@ -193,7 +193,7 @@ func TestRefusedRowsHoldOnlyWhatColumnsHold(t *testing.T) {
 		}
 	}
 	rec := Record{Key: []byte("k\xff" + strings.Repeat("é", 200)), Value: []byte("\xff")}
-	f, err := testMachine().step(newLayer(void{}), &rec)
+	f, err := testMachine().step(emptyBatch(), &rec)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,49 +34,102 @@ type view interface {
 }
 
 // layer is a set of changes over a view below it. Reads fall through to what it does not hold.
+//
+// Memories are kept in their stored form: most are written once and never read again, and a text costs the garbage
+// collector nothing to keep. Totals and what counts against limits change with every event, so they are changed in place.
 type layer struct {
 	below    view
-	memories map[string]memory
-	totals   map[string]ledger.Total
-	useds    map[string]reckoner.Quantity
+	memories map[string]string // by key
+	totals   map[string]*ledger.Total
+	useds    map[string]*reckoner.Quantity
 	changed  func(*ledger.Total) // told of every change of a total, in order; nil: nobody
+
+	texts texts // keys and stored forms
+	value []byte
+	rows  chunks[ledger.Total]
 }
 
-func newLayer(below view) *layer {
+func newLayer(below view) *layer { return newLayerLike(below, &layer{}) }
+
+// newLayerLike returns a layer with room for as much as another one holds.
+func newLayerLike(below view, other *layer) *layer {
 	return &layer{
 		below:    below,
-		memories: make(map[string]memory),
-		totals:   make(map[string]ledger.Total),
-		useds:    make(map[string]reckoner.Quantity),
+		memories: make(map[string]string, len(other.memories)),
+		totals:   make(map[string]*ledger.Total, len(other.totals)),
+		useds:    make(map[string]*reckoner.Quantity, len(other.useds)),
 	}
 }
 
 func (l *layer) memory(key []byte) (memory, bool, error) {
-	if m, ok := l.memories[string(key)]; ok {
-		return m, true, nil
+	if v, ok := l.memories[string(key)]; ok {
+		m, err := parseMemory(key, []byte(v))
+		return m, true, err
 	}
 	return l.below.memory(key)
 }
 
 func (l *layer) total(key []byte) (ledger.Total, bool, error) {
 	if t, ok := l.totals[string(key)]; ok {
-		return t, true, nil
+		return *t, true, nil
 	}
 	return l.below.total(key)
 }
 
 func (l *layer) used(key []byte) (reckoner.Quantity, bool, error) {
 	if q, ok := l.useds[string(key)]; ok {
-		return q, true, nil
+		return *q, true, nil
 	}
 	return l.below.used(key)
 }
 
-func (l *layer) setTotal(key []byte, t *ledger.Total) {
-	l.totals[string(key)] = *t
+func (l *layer) setMemory(key []byte, m *memory) {
+	l.value = appendMemory(l.value[:0], m)
+	l.memories[l.texts.add(key)] = l.texts.add(l.value)
+}
+
+// ownTotal returns the layer's own copy of a total, to be changed in place; nil when there is no such total. Who has
+// changed it calls totalSet.
+func (l *layer) ownTotal(key []byte) (*ledger.Total, error) {
+	if t, ok := l.totals[string(key)]; ok {
+		return t, nil
+	}
+	t, found, err := l.below.total(key)
+	if err != nil || !found {
+		return nil, err
+	}
+	return l.addTotal(key, &t), nil
+}
+
+// addTotal adds a total that the layer does not hold yet, and returns its own copy.
+func (l *layer) addTotal(key []byte, t *ledger.Total) *ledger.Total {
+	own := l.rows.next()
+	*own = *t
+	l.totals[l.texts.add(key)] = own
+	return own
+}
+
+func (l *layer) totalSet(t *ledger.Total) {
 	if l.changed != nil {
 		l.changed(t)
 	}
+}
+
+func (l *layer) addUsed(key []byte, q reckoner.Quantity) error {
+	own, ok := l.useds[string(key)]
+	if !ok {
+		used, _, err := l.below.used(key)
+		if err != nil {
+			return err
+		}
+		own = &used
+		l.useds[l.texts.add(key)] = own
+	}
+	sum, err := own.Add(q)
+	if err == nil {
+		*own = sum
+	}
+	return err
 }
 
 // void is the view that holds nothing: the state before the first event.

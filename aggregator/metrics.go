@@ -25,6 +25,8 @@ type metrics struct {
 	unrestored *prometheus.GaugeVec
 	unanswered prometheus.Counter
 	unreported prometheus.Counter
+	filters    prometheus.Gauge
+	learning   prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -72,11 +74,17 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		unreported: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "reckoner_aggregator_group_commit_failures_total", Help: "Offsets that could not be told to the group. Only lag tools miss them.",
 		}),
+		filters: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "reckoner_aggregator_filter_bytes", Help: "Memory of the filters that spare the local states a lookup for what is surely new.",
+		}),
+		learning: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "reckoner_aggregator_learning_filters", Help: "Partitions whose filter does not know all keys yet, as after a kill: deciding is slower there.",
+		}),
 	}
 	for _, o := range reckoner.Outcomes() {
 		m.events.WithLabelValues(o.String())
 	}
-	reg.MustRegister(m.events, m.batch, m.flush, m.offset, m.lag, m.assigned, m.member, m.stopped, m.retries, m.restored, m.unrestored, m.unanswered, m.unreported)
+	reg.MustRegister(m.events, m.batch, m.flush, m.offset, m.lag, m.assigned, m.member, m.stopped, m.retries, m.restored, m.unrestored, m.unanswered, m.unreported, m.filters, m.learning)
 	return m
 }
 
@@ -103,6 +111,15 @@ func (m *metrics) position(p *PartitionStatus) {
 	if p.LogNext >= 0 {
 		m.lag.WithLabelValues(label).Set(float64(p.Lag()))
 	}
+}
+
+// filter adds to what the filters take and to how many are learning. Without metrics it does nothing.
+func (m *metrics) filter(bytes, learning int) {
+	if m == nil || bytes == 0 && learning == 0 {
+		return
+	}
+	m.filters.Add(float64(bytes))
+	m.learning.Add(float64(learning))
 }
 
 func (m *metrics) restoring(partition int32, rows int, left uint64) {

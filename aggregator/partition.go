@@ -31,6 +31,7 @@ type partition struct {
 }
 
 func newPartition(l ledger.Log, number int32, of Partitioner, s *store) *partition {
+	s.wake()
 	return &partition{
 		log:     l,
 		machine: machine{log: l, number: number, partitionOf: of},
@@ -68,12 +69,17 @@ func (p *partition) decide(recs []Record) (t tally, err error) {
 	if p.torn != nil {
 		return t, p.torn
 	}
+	defer func() {
+		if t.records > 0 {
+			p.pending.hashed(&recs[t.records-1])
+		}
+	}()
 	for i := range recs {
 		b, rec := p.pending, &recs[i]
 		if want := b.checkpoint.Next; rec.Offset != want {
 			return t, &GapError{Partition: p.machine.number, Want: want, Got: rec.Offset}
 		}
-		f, err := p.machine.step(b.layer, rec)
+		f, err := p.machine.step(b, rec)
 		if errors.Is(err, ErrNewerRules) {
 			return t, err
 		}
@@ -96,7 +102,7 @@ func (p *partition) seal() *batch {
 		return nil
 	}
 	p.sealed = p.pending
-	p.pending = newBatch(p.sealed.layer, p.sealed.checkpoint)
+	p.pending = p.sealed.onTop()
 	p.pending.layer.changed = p.totalChanged
 	return p.sealed
 }

@@ -28,10 +28,10 @@ func mustDecide(t testing.TB, p *partition, events ...*reckoner.Event) tally {
 
 // rows tells a batch's outcomes and where it ends.
 func rows(b *batch) (outcomes []string, next int64) {
-	for _, e := range b.entries {
+	for _, e := range b.entries.appendTo(nil) {
 		outcomes = append(outcomes, e.EventID+" "+e.Outcome.String())
 	}
-	for _, r := range b.refusals {
+	for _, r := range b.refusals.appendTo(nil) {
 		outcomes = append(outcomes, r.EventID+" "+r.Outcome.String())
 	}
 	return outcomes, b.checkpoint.Next
@@ -95,8 +95,8 @@ func TestRevertLeavesTheSealedBatchAsItWas(t *testing.T) {
 	mustDecide(t, p, usage(a, "1", 1000))
 	first := p.seal()
 	mustDecide(t, p, revert(a, "r", "1"))
-	for _, m := range first.layer.memories {
-		if m.counted.reverted {
+	for key, v := range first.layer.memories {
+		if m, err := parseMemory([]byte(key), []byte(v)); err != nil || m.counted.reverted {
 			t.Error("the sealed memory was marked as reverted")
 		}
 	}

@@ -127,7 +127,7 @@ func (r *restoration) entry(e *ledger.Entry) error {
 	default:
 		return contradicts(e.Position, "unknown kind %d", e.Kind)
 	}
-	r.layer.memories[string(r.machine.keys.id(e.AccountID, e.Kind, e.EventID))] = m
+	r.layer.setMemory(r.machine.keys.id(e.AccountID, e.Kind, e.EventID), &m)
 	return r.more(e.AccountID, e.Position)
 }
 
@@ -171,7 +171,7 @@ func (r *restoration) refusal(f *ledger.Refusal) error {
 	switch f.Outcome {
 	case reckoner.LimitExceeded, reckoner.AlreadyReverted, reckoner.UnknownUsage, reckoner.ExceedsUsage, reckoner.NotRevertable:
 		key := r.machine.keys.id(f.AccountID, f.Kind, f.EventID)
-		r.layer.memories[string(key)] = memory{fingerprint: f.Fingerprint, outcome: f.Outcome}
+		r.layer.setMemory(key, &memory{fingerprint: f.Fingerprint, outcome: f.Outcome})
 	case reckoner.Duplicate, reckoner.Conflict, reckoner.Misrouted, reckoner.Undecodable:
 		// These left no memory.
 	case reckoner.Applied, reckoner.Clipped, reckoner.Reverted:

@@ -80,10 +80,10 @@ func seedID(l *layer, k *keys, id *KnownID) {
 		Kind: reckoner.Usage, ID: id.ID, AccountID: id.AccountID,
 		Written: reckoner.Written{Type: id.Meter, Source: "seed", Quantity: &q, UsageTime: id.UsageTime},
 	}
-	l.memories[string(k.id(id.AccountID, reckoner.Usage, id.ID))] = memory{
+	l.setMemory(k.id(id.AccountID, reckoner.Usage, id.ID), &memory{
 		fingerprint: e.Fingerprint(), outcome: reckoner.Applied, quantity: q,
 		counted: &counted{total: total, typ: id.Meter, time: id.UsageTime},
-	}
+	})
 }
 
 // tidied returns when what was written is in its place, and nothing is compacted any more.

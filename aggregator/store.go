@@ -30,6 +30,7 @@ type store struct {
 	dir        string
 	options    storeOptions
 	checkpoint ledger.Checkpoint // as of opening
+	filter     *filter           // nil: every key is looked up
 }
 
 // storeOptions are what the stores of a process share.
@@ -37,6 +38,8 @@ type storeOptions struct {
 	cache *pebble.Cache
 	log   *slog.Logger
 	guard *disk.Guard // of the disk that they share; nil: each has its own, as one that lives in a temporary directory
+	// metrics, nil for none, are told of the filters.
+	metrics *metrics
 	// Of tests that open many stores and crash them; their zero values are the disk and memtableBytes.
 	fs       vfs.FS
 	memtable uint64
@@ -51,7 +54,9 @@ func (o storeOptions) files() vfs.FS {
 
 const (
 	memtableBytes = 8 << 20
-	bloomBits     = 10 // about 1 % of the ids that are surely new cost a read
+	bloomBits     = 10 // of a key in a table, for the lookups that the store's filter lets through
+	// blockBytes is twice Pebble's own: an id takes 2 bytes less on disk, and most ids are never read again.
+	blockBytes = 8 << 10
 )
 
 // openStore opens the store in dir. It returns errNoState when there is none, when it belongs to another log, or when
@@ -83,6 +88,7 @@ func createStore(dir string, l ledger.Log, partition int32, o storeOptions) (*st
 		return nil, fmt.Errorf("create state in %s: %w", dir, err)
 	}
 	s.checkpoint = ledger.Checkpoint{Log: l.Number, Partition: partition}
+	s.wake()
 	return s, nil
 }
 
@@ -99,7 +105,10 @@ func openPebble(dir string, o storeOptions, mustExist bool) (*store, error) {
 		ErrorIfNotExists:   mustExist,
 		Logger:             s.guard,
 	}
+	// The lowest level, where nearly all is, by zstd; those above it, which are rewritten often, by what costs least.
+	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
 	for i := range opts.Levels {
+		opts.Levels[i].BlockSize = blockBytes
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
 	}
 	return s, s.guard.Do(func() (err error) {
@@ -128,6 +137,9 @@ func (s *store) used(key []byte) (q reckoner.Quantity, found bool, err error) {
 }
 
 func (s *store) get(key []byte, parse func([]byte) error) (bool, error) {
+	if s.filter != nil && s.filter.absent(key) {
+		return false, nil
+	}
 	v, closer, err := s.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return false, nil
@@ -186,7 +198,7 @@ func (s *store) finish(l *layer, c ledger.Checkpoint, registered ledger.Log) err
 // write writes a layer and what goes with it in one synced batch.
 func (s *store) write(l *layer, also func(*pebble.Batch) error) error {
 	b := s.db.NewBatch()
-	if err := errors.Join(writeLayer(b, l), also(b)); err != nil {
+	if err := errors.Join(s.writeLayer(b, l), also(b), s.learnMore(l)); err != nil {
 		return errors.Join(err, b.Close())
 	}
 	if err := s.guard.Do(func() error { return s.db.Apply(b, pebble.Sync) }); err != nil {
@@ -196,29 +208,35 @@ func (s *store) write(l *layer, also func(*pebble.Batch) error) error {
 }
 
 // writeLayer sorts the keys: Pebble takes sorted batches at two thirds of the cost.
-func writeLayer(b *pebble.Batch, l *layer) error {
-	var value []byte
+func (s *store) writeLayer(b *pebble.Batch, l *layer) error {
 	for _, k := range slices.Sorted(maps.Keys(l.memories)) {
-		m := l.memories[k]
-		value = appendMemory(value[:0], &m)
-		if err := b.Set([]byte(k), value, nil); err != nil {
+		if err := set(s, b, k, l.memories[k]); err != nil {
 			return err
 		}
 	}
+	var value []byte
 	for _, k := range slices.Sorted(maps.Keys(l.totals)) {
-		t := l.totals[k]
-		value = appendTotal(value[:0], &t)
-		if err := b.Set([]byte(k), value, nil); err != nil {
+		value = appendTotal(value[:0], l.totals[k])
+		if err := set(s, b, k, value); err != nil {
 			return err
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(l.useds)) {
-		value = appendQuantity(value[:0], l.useds[k])
-		if err := b.Set([]byte(k), value, nil); err != nil {
+		value = appendQuantity(value[:0], *l.useds[k])
+		if err := set(s, b, k, value); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// set copies a key and its value straight into a batch, and the key into the filter.
+func set[T ~string | ~[]byte](s *store, b *pebble.Batch, key string, value T) error {
+	op := b.SetDeferred(len(key), len(value))
+	copy(op.Key, key)
+	s.remember(op.Key)
+	copy(op.Value, value)
+	return op.Finish()
 }
 
 // digest is a hash of everything in the store, for comparing two states bit by bit.
@@ -243,6 +261,16 @@ func (s *store) digest() (uint64, error) {
 func (s *store) close() error {
 	if s.guard.Err() != nil {
 		return nil
+	}
+	if s.filter != nil {
+		learning := 0
+		if s.filter.next() != nil {
+			learning = 1
+		}
+		s.options.metrics.filter(-s.filter.bytes(), -learning)
+		if err := s.leaveFilter(); err != nil {
+			s.options.log.Warn("the filter of a local state is not kept", "dir", s.dir, "error", err)
+		}
 	}
 	return s.guard.Do(s.db.Close)
 }

@@ -23,10 +23,11 @@ import (
 func numbered(s *store, n int64) (*layer, ledger.Checkpoint) {
 	var k keys
 	l := newLayer(s)
-	l.memories[string(k.id(accountIn(0, 0), reckoner.Usage, strconv.FormatInt(n, 10)))] = memory{outcome: reckoner.Applied, quantity: reckoner.Thousandths(n)}
+	l.setMemory(k.id(accountIn(0, 0), reckoner.Usage, strconv.FormatInt(n, 10)), &memory{outcome: reckoner.Applied, quantity: reckoner.Thousandths(n)})
 	key := ledger.TotalKey{AccountID: accountIn(0, 0), Meter: "calls", MeterType: reckoner.Interval, Bucket: day()}
-	l.totals[string(k.total(&key))] = ledger.Total{TotalKey: key, Events: uint64(n), FirstUse: day(), LastUse: day()}
-	l.useds[string(k.used(key.AccountID, "s", "calls", key.Period))] = reckoner.Thousandths(n)
+	l.addTotal(k.total(&key), &ledger.Total{TotalKey: key, Events: uint64(n), FirstUse: day(), LastUse: day()})
+	used := reckoner.Thousandths(n)
+	l.useds[string(k.used(key.AccountID, "s", "calls", key.Period))] = &used
 	return l, ledger.Checkpoint{Log: 1, Partition: testPartition, Next: n, Entries: uint64(n), RecordHash: 1<<63 + uint64(n)}
 }
 
@@ -241,7 +242,7 @@ func TestStoreSurvivesLossOfPower(t *testing.T) {
 		}
 		l, _ := numbered(s, 99)
 		b := s.db.NewBatch()
-		must(t, writeLayer(b, l))
+		must(t, s.writeLayer(b, l))
 		must(t, s.db.Apply(b, pebble.NoSync))
 		o.fs = fs.CrashClone(vfs.CrashCloneCfg{})
 		mustClose(t, s)
