@@ -3,9 +3,11 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"io"
 	"testing"
 	"time"
 
+	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"reckoner"
@@ -113,14 +115,15 @@ type nowhere struct{ driver.BatchColumn }
 func (nowhere) Append(any) error    { return nil }
 func (nowhere) AppendRow(any) error { return nil }
 
-// BenchmarkFillEntries is what it costs to take entries apart into columns, without the client and the engine.
+// BenchmarkFillEntries is what it costs to take entries apart into columns for the native protocol, without the driver and
+// the engine.
 func BenchmarkFillEntries(b *testing.B) {
 	const rows = 10_000
 	q, err := loadQueries()
 	if err != nil {
 		b.Fatal(err)
 	}
-	table, entries := newTables(q).entries, benchBatch(rows, 1).Entries
+	table, entries := newTables(q).entries, newFlushes().batch(rows).Entries
 	b.ReportAllocs()
 	for b.Loop() {
 		for _, c := range table.columns {
@@ -129,5 +132,30 @@ func BenchmarkFillEntries(b *testing.B) {
 			}
 		}
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/rows, "ns/entry")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(entries)), "ns/entry")
+}
+
+// BenchmarkEncodeEntries is the same over HTTP: all that is done before the bytes are sent.
+func BenchmarkEncodeEntries(b *testing.B) {
+	q, err := loadQueries()
+	if err != nil {
+		b.Fatal(err)
+	}
+	table, entries := newTables(q).entries, newFlushes().batch(50_000).Entries
+	for _, method := range []ch.CompressionMethod{ch.CompressionNone, ch.CompressionLZ4} {
+		b.Run(method.String(), func(b *testing.B) {
+			from := newBlocks(&ch.Compression{Method: method})
+			b.ReportAllocs()
+			bytes := int64(0)
+			for b.Loop() {
+				body := newBody(table, entries, from)
+				if bytes, err = io.Copy(io.Discard, body); err != nil {
+					b.Fatal(err)
+				}
+				body.end()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(entries)), "ns/entry")
+			b.ReportMetric(float64(bytes)/float64(len(entries)), "B/entry")
+		})
+	}
 }

@@ -37,7 +37,7 @@ func (l *Ledger) RegisterLog(ctx context.Context, log ledger.Log) error {
 		return sameLog(stored, log)
 	}
 	lost := columnsOf(log.Lost)
-	err = l.conn.Exec(ch.Context(ctx, ch.WithSettings(insertSettings())), l.queries.logRegister,
+	err = l.conn.Exec(ch.Context(ctx, ch.WithSettings(insertSettings(1))), l.queries.logRegister,
 		ch.Named("number", log.Number), ch.Named("topic", log.Topic), ch.Named("partitions", log.Partitions),
 		ch.Named("registered_at", log.RegisteredAt.UnixNano()), ch.Named("starts", append([]int64{}, log.Starts...)),
 		ch.Named("lost_partitions", lost.partitions), ch.Named("lost_from", lost.from), ch.Named("lost_to", lost.to),

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +27,7 @@ const defaultDatabase = "reckoner"
 type Options struct {
 	// URL is http://, https:// (the HTTP interface) or clickhouse:// (the native protocol), with optional
 	// user:password, and optional /database (`reckoner` when absent). Its query may hold the options of clickhouse-go,
-	// such as compress=zstd.
+	// such as compress=zstd; without that it is lz4, and none to a server on this machine.
 	URL string
 	// Cluster is the name of the cluster to create and use; empty: a single server.
 	Cluster      string
@@ -42,6 +44,7 @@ type Options struct {
 type Ledger struct {
 	conn    driver.Conn
 	base    ch.Options // of conn, without the database: it may not exist yet
+	blocks  *blocks    // of inserts over HTTP; nil: the native protocol
 	schema  schema
 	queries queries
 	tables  tables
@@ -84,10 +87,13 @@ func Open(o Options) (*Ledger, error) {
 	opt.MaxOpenConns = cmp.Or(o.MaxOpenConns, 8)
 	opt.MaxIdleConns = opt.MaxOpenConns
 	if opt.Compression == nil {
-		opt.Compression = &ch.Compression{Method: ch.CompressionLZ4}
+		opt.Compression = &ch.Compression{Method: defaultCompression(opt, o.Transport)}
 	}
-	if o.Transport != nil {
-		opt.TransportFunc = func(*http.Transport) (http.RoundTripper, error) { return o.Transport, nil }
+	opt.TransportFunc = func(socket *http.Transport) (http.RoundTripper, error) {
+		if o.Transport != nil {
+			return unpacking{o.Transport}, nil
+		}
+		return unpacking{socket}, nil
 	}
 	for name, value := range s.settings() {
 		opt.Settings[name] = value
@@ -96,11 +102,27 @@ func Open(o Options) (*Ledger, error) {
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
 	}
+	if opt.Protocol == ch.HTTP {
+		l.blocks = newBlocks(opt.Compression)
+	}
 	opt.Auth.Database = database
 	if l.conn, err = ch.Open(opt); err != nil {
 		return nil, fmt.Errorf("clickhouse.url: %w", err)
 	}
 	return l, nil
+}
+
+// defaultCompression is none where there is no network to spare: to an engine in this process, or to a server on this
+// machine, it costs more than the copy that it saves.
+func defaultCompression(opt *ch.Options, inside http.RoundTripper) ch.CompressionMethod {
+	here := func(addr string) bool {
+		host, _, err := net.SplitHostPort(addr)
+		return err == nil && (host == "localhost" || net.ParseIP(host).IsLoopback())
+	}
+	if inside != nil || !slices.ContainsFunc(opt.Addr, func(addr string) bool { return !here(addr) }) {
+		return ch.CompressionNone
+	}
+	return ch.CompressionLZ4
 }
 
 // Ping reports whether the database answers.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ClickHouse/ch-go/proto"
+
 	"reckoner"
 	"reckoner/ledger"
 )
@@ -28,15 +30,15 @@ func reportsTable(s *scratch, q queries) *table[ledger.Report] {
 		i64(s, "as_of_offset", func(r *row) int64 { return asOfColumns(r).Offset }),
 		i32(s, "as_of_index", func(r *row) int32 { return asOfColumns(r).Index }),
 		i64(s, "lag_nanoseconds", func(r *row) int64 { return max(int64(r.Lag), -1) }),
-		plain(&s.bools, "stale", "Bool", func(r *row) bool { return r.Stale }),
+		boolean(s, "stale", func(r *row) bool { return r.Stale }),
 		u32(s, "rules", func(r *row) uint32 { return r.Rules }),
 		raw(s, "inputs", func(r *row) []byte { return r.Inputs }),
-		list("scope_subscriptions", "Array(String)", scope, func(e ledger.ReportScope) string { return e.SubscriptionID }),
-		list("scope_starts", "Array(DateTime64(9, 'UTC'))", scope, func(e ledger.ReportScope) time.Time { return e.Start }),
-		list("scope_ends", "Array(DateTime64(9, 'UTC'))", scope, func(e ledger.ReportScope) time.Time { return e.End }),
+		list("scope_subscriptions", "String", (*proto.Buffer).PutString, scope, func(e ledger.ReportScope) string { return e.SubscriptionID }),
+		list("scope_starts", nanoseconds, putInstant, scope, func(e ledger.ReportScope) time.Time { return e.Start }),
+		list("scope_ends", nanoseconds, putInstant, scope, func(e ledger.ReportScope) time.Time { return e.End }),
 		raw(s, "state", func(r *row) []byte { return r.State }),
 		raw(s, "payload", func(r *row) []byte { return r.Payload }),
-		plain(&s.bytes, "figures", "FixedString(32)", func(r *row) []byte { return r.Figures[:] }),
+		fixed(s, "figures", "FixedString(32)", func(r *row) []byte { return r.Figures[:] }),
 		u32(s, "attempt", func(r *row) uint32 { return r.Attempt }),
 		maybeInstant(s, "sent_at", func(r *row) *time.Time { return &r.SentAt }),
 		enum(s, "status", ledger.ReportSending, ledger.ReportExpired, func(r *row) ledger.ReportStatus { return r.Status }),
@@ -62,21 +64,6 @@ func asOfColumns(r *ledger.Report) reckoner.Position {
 		return reckoner.Position{}
 	}
 	return *r.AsOf
-}
-
-// raw is bytes as they are. None and empty are the same.
-func raw[T any](s *scratch, name string, get func(*T) []byte) column[T] {
-	return plain(&s.bytes, name, "String", func(r *T) []byte {
-		if b := get(r); b != nil {
-			return b
-		}
-		return []byte{}
-	})
-}
-
-// milli is a time of whole milliseconds.
-func milli[T any](s *scratch, name string, get func(*T) time.Time) column[T] {
-	return plain(&s.times, name, "DateTime64(3, 'UTC')", get)
 }
 
 // checkReport refuses what would not come back as it was.

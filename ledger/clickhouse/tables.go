@@ -3,6 +3,8 @@ package clickhouse
 import (
 	"time"
 
+	"github.com/ClickHouse/ch-go/proto"
+
 	"reckoner"
 	"reckoner/ledger"
 )
@@ -54,9 +56,9 @@ func entriesTable(s *scratch, q queries) *table[ledger.Entry] {
 		text(s, "description", func(r *row) string { return r.Description }),
 		text(s, "user_id", func(r *row) string { return r.UserID }),
 		text(s, "customer_id", func(r *row) string { return r.CustomerID }),
-		list("metadata_keys", "Array(String)", metadata, func(l reckoner.Label) string { return l.Key }),
-		list("metadata_values", "Array(String)", metadata, func(l reckoner.Label) string { return l.Value }),
-		list("metadata_json", "Array(Bool)", metadata, func(l reckoner.Label) bool { return l.JSON }),
+		list("metadata_keys", "String", (*proto.Buffer).PutString, metadata, func(l reckoner.Label) string { return l.Key }),
+		list("metadata_values", "String", (*proto.Buffer).PutString, metadata, func(l reckoner.Label) string { return l.Value }),
+		list("metadata_json", "Bool", (*proto.Buffer).PutBool, metadata, func(l reckoner.Label) bool { return l.JSON }),
 		maybeQuantity(s, "usage_limit", func(r *row) *reckoner.Quantity { return r.Limit }),
 		fingerprint(s, "fingerprint", func(r *row) *reckoner.Fingerprint { return &r.Fingerprint }),
 		u32(s, "rules", func(r *row) uint32 { return r.Rules }),
@@ -132,7 +134,7 @@ func catalogTable(s *scratch, q queries) *table[ledger.CatalogRow] {
 		text(s, "kind", func(r *row) string { return r.Kind }),
 		text(s, "id", func(r *row) string { return r.ID }),
 		u64(s, "version", func(r *row) uint64 { return r.Version }),
-		plain(&s.bools, "deleted", "Bool", func(r *row) bool { return r.Deleted }),
+		boolean(s, "deleted", func(r *row) bool { return r.Deleted }),
 		text(s, "entity", func(r *row) string { return r.Entity }),
 		maybeInstant(s, "changed_at", func(r *row) *time.Time { return &r.ChangedAt }),
 	)

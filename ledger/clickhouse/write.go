@@ -34,7 +34,7 @@ func insert[T any](ctx context.Context, l *Ledger, t *table[T], rows []T) error 
 		return nil
 	}
 	start := time.Now()
-	err := t.send(ctx, l.conn, rows)
+	err := t.send(ctx, l, rows)
 	l.metrics.inserted(t.name, len(rows), start, err)
 	if _, encode := errors.AsType[encodeError](err); encode {
 		return ledger.MarkPermanent(err)

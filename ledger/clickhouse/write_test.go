@@ -218,3 +218,33 @@ func TestInsertsAreCounted(t *testing.T) {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A small insert leaves the skip indexes to the merges: its rows are found all the same, before and after.
+func TestRowsOfSmallInsertsAreFoundWithoutIndexes(t *testing.T) {
+	l := openLedger(t)
+	f := newFlushes()
+	for _, rows := range []int{50, 2 * indexedRows} {
+		if err := l.Write(t.Context(), f.batch(rows)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	indexed := func() []string {
+		return queryTSV(t, l, `SELECT toString(rows >= 4096), toString(secondary_indices_compressed_bytes > 0) FROM system.parts
+			WHERE database = currentDatabase() AND table = 'entries' AND active GROUP BY ALL ORDER BY 1`)
+	}
+	if got := indexed(); len(got) != 2 || got[0] != "0\t0" || got[1] != "1\t1" {
+		t.Fatalf("parts by size, and whether they have indexes: %q, want that only the large one has", got)
+	}
+	first := queryTSV(t, l, "SELECT event_id FROM entries ORDER BY `offset`, `partition` LIMIT 1")[0]
+	for range 2 {
+		if n := scalar[uint64](t, l, "SELECT count() FROM entries FINAL WHERE event_id = '"+first+"'"); n != 1 {
+			t.Errorf("%d rows of an id, want 1", n)
+		}
+		if err := l.conn.Exec(t.Context(), "OPTIMIZE TABLE entries FINAL"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := indexed(); len(got) != 1 || got[0] != "1\t1" {
+		t.Errorf("after the merge: %q, want one part with indexes", got)
+	}
+}

@@ -150,9 +150,10 @@ func (d *DB) NewInserter(table string) *Inserter {
 	return i
 }
 
-// Insert inserts rows in one statement and returns when they are durable, as far as the table is.
+// Insert inserts rows in one statement and returns when they are durable, as far as the table is. The server does as
+// much for a row as it does for the product's.
 func (i *Inserter) Insert(ctx context.Context, rows []Row) error {
-	ctx = ch.Context(ctx, ch.WithSettings(ch.Settings{"async_insert": 0, "insert_deduplicate": 0}), ch.WithColumnNamesAndTypes(i.wire))
+	ctx = ch.Context(ctx, ch.WithSettings(ch.Settings{"async_insert": 0, "insert_deduplicate": 0, "optimize_on_insert": 0}), ch.WithColumnNamesAndTypes(i.wire))
 	batch, err := i.db.conn.PrepareBatch(ctx, i.insert)
 	if err != nil {
 		return fmt.Errorf("prepare the insert: %w", err)
