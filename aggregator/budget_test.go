@@ -13,26 +13,36 @@ func TestBudgetDue(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		flushed time.Time
+		took    time.Duration
 		adds    []tally // one a millisecond, from t0
 		after   time.Duration
 		want    time.Duration
 	}{
-		{"nothing", t0, nil, time.Hour, -1},
-		{"an empty tally", t0, []tally{{}}, time.Hour, -1},
-		{"one, fresh", t0, []tally{{records: 1}}, 0, time.Second},
-		{"one, aged", t0, []tally{{records: 1}}, 300 * time.Millisecond, 700 * time.Millisecond},
-		{"one, too old", t0, []tally{{records: 1}}, time.Minute, 0},
-		{"age of the oldest", t0, []tally{{records: 1}, {records: 1}}, 500 * time.Millisecond, 500 * time.Millisecond},
-		{"full of records", t0, []tally{{records: 9}, {records: 1}}, 0, 0},
-		{"full of bytes", t0, []tally{{records: 1, bytes: 1 << 20}}, 0, 0},
-		{"waited for, idle", time.Time{}, []tally{{records: 1, waited: true}}, 0, 0},
-		{"waited for, just flushed", t0, []tally{{records: 1, waited: true}}, 10 * time.Millisecond, 40 * time.Millisecond},
-		{"waited for, long after", t0, []tally{{records: 1, waited: true}}, 60 * time.Millisecond, 0},
-		{"waited for and then not", t0, []tally{{records: 1, waited: true}, {records: 1}}, 10 * time.Millisecond, 40 * time.Millisecond},
+		{"nothing", t0, 0, nil, time.Hour, -1},
+		{"an empty tally", t0, 0, []tally{{}}, time.Hour, -1},
+		{"one, fresh", t0, 0, []tally{{records: 1}}, 0, time.Second},
+		{"one, aged", t0, 0, []tally{{records: 1}}, 300 * time.Millisecond, 700 * time.Millisecond},
+		{"one, too old", t0, 0, []tally{{records: 1}}, time.Minute, 0},
+		{"age of the oldest", t0, 0, []tally{{records: 1}, {records: 1}}, 500 * time.Millisecond, 500 * time.Millisecond},
+		{"full of records", t0, 0, []tally{{records: 9}, {records: 1}}, 0, 0},
+		{"full of bytes", t0, 0, []tally{{records: 1, bytes: 1 << 20}}, 0, 0},
+		{"waited for, idle", time.Time{}, 0, []tally{{records: 1, awaited: t0}}, 0, 0},
+		{"waited for, just flushed", t0, 0, []tally{{records: 1, awaited: t0}}, 10 * time.Millisecond, 40 * time.Millisecond},
+		{"waited for, long after", t0, 0, []tally{{records: 1, awaited: t0}}, 60 * time.Millisecond, 0},
+		{"waited for and then not", t0, 0, []tally{{records: 1, awaited: t0}, {records: 1}}, 10 * time.Millisecond, 40 * time.Millisecond},
+		{"waited for, after a fast flush", t0, 20 * time.Millisecond, []tally{{records: 1, awaited: t0}}, 30 * time.Millisecond, 20 * time.Millisecond},
+		{"waited for, after a slow flush", t0, 200 * time.Millisecond, []tally{{records: 1, awaited: t0}}, 210 * time.Millisecond, 190 * time.Millisecond},
+		{"waited for, a slow flush ago", t0, 200 * time.Millisecond, []tally{{records: 1, awaited: t0}}, 400 * time.Millisecond, 0},
+		{"waited for, after the slowest flush", t0, time.Minute, []tally{{records: 1, awaited: t0}}, 300 * time.Millisecond, 700 * time.Millisecond},
+		{"waited for just long enough", t0, 0, []tally{{records: 1, awaited: t0.Add(-2 * time.Second)}}, 60 * time.Millisecond, 0},
+		{"waited for too long ago", t0, 0, []tally{{records: 1, awaited: t0.Add(-2*time.Second - 1)}}, 60 * time.Millisecond, 940 * time.Millisecond},
+		{"waited for too long ago, and by another", t0, 0, []tally{{records: 1, awaited: t0.Add(-time.Hour)}, {records: 1, awaited: t0}}, 60 * time.Millisecond, 0},
+		{"received by a clock that is ahead", t0, 0, []tally{{records: 1, awaited: t0.Add(time.Hour)}}, 60 * time.Millisecond, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBudget(testLimits())
 			b.take(tt.flushed)
+			b.done(tt.flushed.Add(tt.took))
 			for i := range tt.adds {
 				b.add(&tt.adds[i], t0.Add(time.Duration(i)*time.Millisecond))
 			}
@@ -46,7 +56,7 @@ func TestBudgetDue(t *testing.T) {
 // Taking forgets what was added before, and only that.
 func TestBudgetTake(t *testing.T) {
 	b := newBudget(testLimits())
-	b.add(&tally{records: 10, bytes: 5, waited: true}, day())
+	b.add(&tally{records: 10, bytes: 5, awaited: day()}, day())
 	b.take(day())
 	if got := b.due(day()); got != -1 {
 		t.Errorf("due in %s after take", got)

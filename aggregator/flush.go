@@ -131,6 +131,7 @@ func (f *flusher) flush(ctx context.Context) error {
 			return err
 		}
 		f.watched = f.now()
+		f.budget.done(f.watched)
 		f.settled(all, started)
 		return nil
 	}

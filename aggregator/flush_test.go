@@ -14,7 +14,7 @@ import (
 )
 
 func testLimits() Limits {
-	return Limits{RecordsMax: 10, BytesMax: 1 << 20, Interval: time.Second, WaitInterval: 50 * time.Millisecond}
+	return Limits{RecordsMax: 10, BytesMax: 1 << 20, Interval: time.Second, WaitInterval: 50 * time.Millisecond, Patience: 2 * time.Second}
 }
 
 // plant is a flusher over one partition without a disk, and what its writer was given.
@@ -188,7 +188,7 @@ func TestFlushIsDueByBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := testLimits()
 		rec := recordOf(t, 0, usage(accountIn(testPartition, 0), "0s", 1))
-		l.BytesMax = (len(rec.Key) + len(rec.Value)) * 3 / 2
+		l.BytesMax = (recordBytes + len(rec.Key) + len(rec.Value)) * 3 / 2
 		pl := newPlant(t, l)
 		pl.start()
 		pl.decide(1)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"reckoner"
 	"reckoner/internal/bus"
@@ -43,7 +44,7 @@ func TestDecideThenSealThenSettle(t *testing.T) {
 		t.Error("sealed nothing")
 	}
 	got := mustDecide(t, p, usage(a, "1", 1), usage(a, "1", 1, waits))
-	if got.records != 2 || !got.waited || got.outcomes[reckoner.Applied] != 1 || got.outcomes[reckoner.Duplicate] != 1 {
+	if got.records != 2 || !got.awaited.Equal(day().Add(time.Minute)) || got.outcomes[reckoner.Applied] != 1 || got.outcomes[reckoner.Duplicate] != 1 {
 		t.Errorf("tally %+v", got)
 	}
 	outcomes, next := rows(p.seal())

@@ -69,8 +69,12 @@ func (s *KafkaSource) Open(ctx context.Context, partition int32, from int64) (Re
 	if err != nil {
 		return nil, err
 	}
-	return &kafkaReader{r, bus.Limits{MaxBytes: s.FetchBytes, MaxWait: s.MaxWait}}, nil
+	return &kafkaReader{r, bus.Limits{MaxBytes: s.FetchBytes, MaxRecords: decideMax, MaxWait: s.MaxWait}}, nil
 }
+
+// decideMax is how many records of a fetch are decided at once. All partitions may decide that many beyond the limits of
+// a flush; a whole fetch of each would be more than a flush holds.
+const decideMax = 1000
 
 type kafkaReader struct {
 	reader *bus.Reader

@@ -52,6 +52,7 @@ func (p *Process) aggregate(ctx context.Context, client *bus.Client, l *clickhou
 		Limits: aggregator.Limits{
 			RecordsMax: s.Aggregator.BatchEventsMax, BytesMax: int(s.Aggregator.BatchBytesMax),
 			Interval: s.Aggregator.FlushInterval, WaitInterval: s.Aggregator.FlushIntervalWaited,
+			Patience: s.Ingest.OutcomeTimeout,
 		},
 		CacheBytes: s.Aggregator.StateCacheBytes, BackoffMin: s.Aggregator.RetryBackoffMin, BackoffMax: s.Aggregator.RetryBackoffMax,
 		WriteTimeout: s.ClickHouse.InsertTimeout, AnswerTimeout: s.Aggregator.AnswerTimeout, DrainTimeout: s.Shutdown.Timeout / 2,

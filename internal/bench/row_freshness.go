@@ -23,7 +23,7 @@ func freshness(ctx context.Context, s *site, r *Result) error {
 	if err != nil {
 		return err
 	}
-	sources, err := s.sources(100, producersOfLog, 0, true)
+	sources, err := s.sources(100, pipelineProducers, 0, true)
 	if err != nil {
 		return err
 	}

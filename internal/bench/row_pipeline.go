@@ -12,6 +12,10 @@ import (
 // producers would run ahead of the aggregator, and the rate would be that of a queue that grows.
 const pipelineWindow = 3 * pipelineGoal
 
+// pipelineProducers are how many connections carry usages. Each waits for its answer, so with few of them the rate is that of
+// the disk's syncs, which the embedded Kafka does one after the other, and not of the processors.
+const pipelineProducers = 64
+
 // memoryGoal bounds what the process takes beside the ClickHouse engine under the sustained load.
 const memoryGoal = 2 << 30
 
@@ -21,7 +25,7 @@ func pipeline(ctx context.Context, s *site, r *Result) error {
 	if err != nil {
 		return err
 	}
-	sources, err := s.sources(100, producersOfLog, 0, true)
+	sources, err := s.sources(100, pipelineProducers, 0, true)
 	if err != nil {
 		return err
 	}

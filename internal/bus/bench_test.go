@@ -64,19 +64,29 @@ func BenchmarkFetch(b *testing.B) {
 		}
 	}
 	ctx := b.Context()
-	b.ReportAllocs()
-	for b.Loop() {
-		r, err := c.OpenReader(ctx, "t", 0, 0)
-		if err != nil {
-			b.Fatal(err)
-		}
-		for r.Next() < total {
-			if _, _, err := r.Fetch(ctx, bus.Limits{}); err != nil {
-				b.Fatal(err)
+	for _, limit := range []int{0, 1000} { // 1000 is what an aggregator decides at once
+		b.Run(fmt.Sprintf("limit=%d", limit), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				r, err := c.OpenReader(ctx, "t", 0, 0)
+				if err != nil {
+					b.Fatal(err)
+				}
+				for r.Next() < total {
+					recs, _, err := r.Fetch(ctx, bus.Limits{MaxRecords: limit})
+					if err != nil {
+						b.Fatal(err)
+					}
+					for i := range recs { // as whoever fetches them
+						if recs[i].Key[0] != '9' || recs[i].Value[0] != recs[i].Value[299] {
+							b.Fatal("not what was written")
+						}
+					}
+				}
 			}
-		}
+			perRecord(b, total)
+		})
 	}
-	perRecord(b, total)
 }
 
 func perRecord(b *testing.B, n int) {

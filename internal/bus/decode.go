@@ -3,12 +3,13 @@ package bus
 import (
 	"errors"
 	"io"
+	"math"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
 )
 
-// slabBytes is how much memory decode takes at once for keys and values.
+// slabBytes is how much memory a stream takes at once for keys and values.
 const slabBytes = 64 << 10
 
 // slab hands out pieces of large allocations, so that a record costs none of its own.
@@ -39,46 +40,81 @@ func (s *slab) read(b protocol.Bytes) ([]byte, error) {
 	return out, nil
 }
 
-// decode returns the records of a response from offset from on. It stops before a gap; when the gap comes first it
-// returns a *GapError. Kafka sends whole batches, so records before from are passed over.
-func decode(res *kafka.FetchResponse, from int64) ([]Record, error) {
-	gap := func(got int64) error {
-		return &GapError{Topic: res.Topic, Partition: res.Partition, Want: from, Got: got}
-	}
+// stream is a response whose records are decoded as they are taken: those that are not decided yet are neither held
+// twice nor out of the processor's cache by the time they are.
+type stream struct {
+	topic     string
+	partition int
+	next      int64              // the offset that the next record must have
+	high      int64              // the log's end
+	records   kafka.RecordReader // nil when nothing is left
+	mem       slab
+}
+
+// newStream returns the records of a response from offset from on. When they begin behind a gap, it returns a *GapError.
+// Kafka sends whole batches, so records before from are passed over.
+func newStream(res *kafka.FetchResponse, from int64) (*stream, error) {
+	s := &stream{topic: res.Topic, partition: res.Partition, next: from, high: res.HighWatermark, records: res.Records}
 	if got, ok := controlBatch(res.Records, from); ok {
-		return nil, gap(got)
+		return nil, s.gap(got)
 	}
-	recs := make([]Record, 0, min(max(res.HighWatermark-from, 0), 4096))
-	var mem slab
-	for want := from; ; {
-		rec, err := res.Records.ReadRecord()
-		if errors.Is(err, io.EOF) {
-			return recs, nil
-		}
+	return s, nil
+}
+
+func (s *stream) gap(got int64) error {
+	return &GapError{Topic: s.topic, Partition: s.partition, Want: s.next, Got: got}
+}
+
+// take returns the next records, limit at most; 0: all that are left. None means that the stream is over. It is so before a
+// gap, and before what cannot be decoded, too: what is wrong is an error only when it comes first, and the next response
+// will begin with it.
+func (s *stream) take(limit int) ([]Record, error) {
+	if s.records == nil {
+		return nil, nil
+	}
+	if limit <= 0 {
+		limit = math.MaxInt
+	}
+	var recs []Record
+	for len(recs) < limit {
+		rec, key, value, err := s.one()
 		if err != nil {
-			return nil, err
+			s.records = nil
+			if len(recs) > 0 || errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return recs, err
 		}
-		key, err := mem.read(rec.Key)
-		if err != nil {
-			return nil, err
+		if recs == nil {
+			recs = make([]Record, 0, min(max(s.high-s.next, 1), int64(limit), 4096))
 		}
-		value, err := mem.read(rec.Value)
-		if err != nil {
-			return nil, err
-		}
-		switch {
-		case rec.Offset < want:
-			continue
-		case rec.Offset > want && len(recs) == 0:
-			return nil, gap(rec.Offset)
-		case rec.Offset > want:
-			return recs, nil // the next fetch begins at the gap
-		}
-		want++
+		s.next++
 		recs = append(recs, Record{
-			Topic: res.Topic, Partition: res.Partition, Offset: rec.Offset,
+			Topic: s.topic, Partition: s.partition, Offset: rec.Offset,
 			Key: key, Value: value, Headers: headers(rec.Headers), Time: rec.Time,
 		})
+	}
+	return recs, nil
+}
+
+// one reads the record at next, or returns io.EOF at the end.
+func (s *stream) one() (rec *kafka.Record, key, value []byte, err error) {
+	for {
+		if rec, err = s.records.ReadRecord(); err != nil {
+			return nil, nil, nil, err
+		}
+		if key, err = s.mem.read(rec.Key); err != nil {
+			return nil, nil, nil, err
+		}
+		if value, err = s.mem.read(rec.Value); err != nil {
+			return nil, nil, nil, err
+		}
+		if rec.Offset > s.next {
+			return nil, nil, nil, s.gap(rec.Offset)
+		}
+		if rec.Offset == s.next {
+			return rec, key, value, nil
+		}
 	}
 }
 

@@ -25,8 +25,8 @@ type Reader struct {
 	client    *Client
 	topic     string
 	partition int
-	next      int64    // the offset the next record must have
-	pending   []Record // fetched and not yet returned
+	next      int64   // the offset the next record must have
+	fetched   *stream // what was fetched and not returned yet; nil: nothing
 	high      int64
 	wait      *backoff.ExponentialBackOff
 	notBefore time.Time // no fetch before this: the last one failed
@@ -49,12 +49,7 @@ func (c *Client) OpenReader(ctx context.Context, topic string, partition int, fr
 }
 
 // Next is the offset of the record that the next Fetch begins with.
-func (r *Reader) Next() int64 {
-	if len(r.pending) > 0 {
-		return r.pending[0].Offset
-	}
-	return r.next
-}
+func (r *Reader) Next() int64 { return r.next }
 
 // Fetch returns the next records and the high watermark, the offset before which every in-sync replica has the log.
 // Offsets are dense: each record's is one above the last one's. No records and no error mean that none came in time.
@@ -66,57 +61,54 @@ func (r *Reader) Next() int64 {
 func (r *Reader) Fetch(ctx context.Context, l Limits) (recs []Record, high int64, err error) {
 	l.MaxBytes = orDefault(l.MaxBytes, 4<<20)
 	l.MaxWait = min(max(orDefault(l.MaxWait, 500*time.Millisecond), time.Millisecond), r.client.opt.IOTimeout/2)
-	if len(r.pending) == 0 {
-		if err := r.fill(ctx, l); err != nil {
+	if r.fetched != nil {
+		recs, _ = r.fetched.take(l.MaxRecords) // after an error there are none, and the next response begins with it
+	}
+	if len(recs) == 0 {
+		if recs, err = r.fill(ctx, l); err != nil {
 			return nil, r.high, err
 		}
 	}
-	recs = r.pending
-	if l.MaxRecords > 0 && len(recs) > l.MaxRecords {
-		recs = recs[:l.MaxRecords:l.MaxRecords]
-	}
-	r.pending = r.pending[len(recs):]
+	r.next += int64(len(recs))
 	return recs, r.high, nil
 }
 
-// fill fetches once, when it is time to.
-func (r *Reader) fill(ctx context.Context, l Limits) error {
+// fill fetches once, when it is time to, and returns the first records.
+func (r *Reader) fill(ctx context.Context, l Limits) ([]Record, error) {
+	r.fetched = nil
 	if pause := time.Until(r.notBefore); pause > 0 {
 		if err := sleep(ctx, min(pause, l.MaxWait)); err != nil {
-			return err
+			return nil, err
 		}
 		if pause > l.MaxWait {
-			return r.failed
+			return nil, r.failed
 		}
 	}
-	recs, high, err := r.client.fetch(ctx, r.topic, r.partition, r.next, l)
+	s, recs, err := r.client.fetch(ctx, r.topic, r.partition, r.next, l)
 	if err != nil {
 		if Retryable(err) && ctx.Err() == nil {
 			r.client.reset(err)
 			r.notBefore, r.failed = time.Now().Add(r.wait.NextBackOff()), err
 		}
-		return err
+		return nil, err
 	}
 	r.wait.Reset()
-	if high >= 0 {
-		r.high = high
+	r.fetched = s
+	if s.high >= 0 {
+		r.high = s.high
 	}
-	if len(recs) > 0 {
-		r.pending = recs
-		r.next = recs[len(recs)-1].Offset + 1
-	}
-	return nil
+	return recs, nil
 }
 
 // ReadRecord returns one record by its offset. It waits out failures of the network until ctx ends. The other errors
 // are those of Fetch; the offset after the last record is out of range here.
 func (c *Client) ReadRecord(ctx context.Context, topic string, partition int, offset int64) (Record, error) {
 	for wait := newBackoff(); ; {
-		recs, high, err := c.fetch(ctx, topic, partition, offset, Limits{MaxBytes: 64 << 10, MaxWait: 100 * time.Millisecond})
+		s, recs, err := c.fetch(ctx, topic, partition, offset, Limits{MaxRecords: 1, MaxBytes: 64 << 10, MaxWait: 100 * time.Millisecond})
 		switch {
 		case err == nil && len(recs) > 0:
 			return recs[0], nil
-		case err == nil && high <= offset:
+		case err == nil && s.high <= offset:
 			err = c.outOfRange(ctx, topic, partition, offset, offset+1)
 		case err == nil:
 			err = fmt.Errorf("read %s/%d offset %d: %w", topic, partition, offset, kafka.OffsetNotAvailable)
@@ -131,8 +123,8 @@ func (c *Client) ReadRecord(ctx context.Context, topic string, partition int, of
 	}
 }
 
-// fetch asks once for records from an offset.
-func (c *Client) fetch(ctx context.Context, topic string, partition int, from int64, l Limits) ([]Record, int64, error) {
+// fetch asks once for records from an offset, and returns the first of them beside what is left.
+func (c *Client) fetch(ctx context.Context, topic string, partition int, from int64, l Limits) (*stream, []Record, error) {
 	res, err := c.kafka.Fetch(ctx, &kafka.FetchRequest{
 		Topic: topic, Partition: partition, Offset: from,
 		MinBytes: 1, MaxBytes: int64(l.MaxBytes), MaxWait: l.MaxWait,
@@ -141,16 +133,20 @@ func (c *Client) fetch(ctx context.Context, topic string, partition int, from in
 		err = res.Error
 	}
 	if errors.Is(err, kafka.OffsetOutOfRange) {
-		return nil, -1, c.outOfRange(ctx, topic, partition, from, from)
+		return nil, nil, c.outOfRange(ctx, topic, partition, from, from)
 	}
 	if err != nil {
-		return nil, -1, fmt.Errorf("fetch %s/%d from offset %d: %w", topic, partition, from, err)
+		return nil, nil, fmt.Errorf("fetch %s/%d from offset %d: %w", topic, partition, from, err)
 	}
-	recs, err := decode(res, from)
+	var recs []Record
+	s, err := newStream(res, from)
+	if err == nil {
+		recs, err = s.take(l.MaxRecords)
+	}
 	if err != nil {
-		return nil, -1, fmt.Errorf("decode %s/%d from offset %d: %w", topic, partition, from, err)
+		return nil, nil, fmt.Errorf("decode %s/%d from offset %d: %w", topic, partition, from, err)
 	}
-	return recs, res.HighWatermark, nil
+	return s, recs, nil
 }
 
 // outOfRange asks for the range. A log that reaches to need after all did not only for a moment: its leader moved.
