@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,6 +33,8 @@ type Options struct {
 	DialTimeout  time.Duration // to connect; 0: 10 s
 	ReadTimeout  time.Duration // without a byte from the server; 0: 5 min
 	MaxOpenConns int           // 0: 8
+	// TLS is used where the URL asks for encryption; nil: the system's authorities, and no certificate.
+	TLS *tls.Config
 	// Transport carries the requests of the HTTP interface instead of a socket, for an engine in the same process.
 	Transport http.RoundTripper
 	Log       *slog.Logger          // nil: silent
@@ -85,6 +88,11 @@ func Open(o Options) (*Ledger, error) {
 	opt.MaxIdleConns = opt.MaxOpenConns
 	if opt.Compression == nil {
 		opt.Compression = &ch.Compression{Method: ch.CompressionLZ4}
+	}
+	if o.TLS != nil && opt.TLS != nil {
+		config := o.TLS.Clone()
+		config.InsecureSkipVerify = opt.TLS.InsecureSkipVerify // of the URL's skip_verify
+		opt.TLS = config
 	}
 	if o.Transport != nil {
 		opt.TransportFunc = func(*http.Transport) (http.RoundTripper, error) { return o.Transport, nil }
