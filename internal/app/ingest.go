@@ -124,6 +124,7 @@ func (p *Process) limits() ingest.Limits {
 	return ingest.Limits{
 		BodyBytesMax: s.BodyBytesMax, InflightBytesMax: s.InflightBytesMax, UsagesMax: s.UsagesMax,
 		MetadataKeysMax: s.MetadataKeysMax, MetadataBytesMax: int(s.MetadataBytesMax), WaitersMax: s.WaitersMax,
+		RateMax: s.RateMax, RateBurst: s.RateBurst,
 		BodyTimeout: s.ReadTimeout, ProduceTimeout: s.ProduceTimeout, QueryTimeout: p.Settings.ClickHouse.QueryTimeout,
 		WriteTimeout: s.WriteTimeout, ReadHeaderTimeout: s.ReadHeaderTimeout, IdleTimeout: s.IdleTimeout,
 		HeaderBytesMax: int(s.HeaderBytesMax), ConnectionsMax: s.ConnectionsMax,

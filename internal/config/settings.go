@@ -100,6 +100,8 @@ type Ingest struct {
 	MaxAhead         time.Duration
 	OutcomeTimeout   time.Duration
 	WaitersMax       int
+	RateMax          int // 0: no bound
+	RateBurst        int
 	BodyBytesMax     int64
 	UsagesMax        int
 	InflightBytesMax int64
