@@ -84,7 +84,7 @@ func (r *rates) forget(now time.Time) {
 		return
 	}
 	for credential, l := range r.of {
-		if l.TokensAt(now) >= float64(r.burst) {
+		if int(l.TokensAt(now)) >= r.burst {
 			delete(r.of, credential)
 		}
 	}
