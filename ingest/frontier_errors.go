@@ -64,7 +64,7 @@ func frontierFail(c *call, err error) {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", challenge)
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		h.Set("Retry-After", retryAfter)
+		askRetry(h)
 	case http.StatusRequestTimeout, http.StatusRequestEntityTooLarge:
 		h.Set("Connection", "close") // the rest of the body may still be coming
 	}

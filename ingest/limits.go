@@ -1,8 +1,11 @@
 package ingest
 
-import "time"
+import (
+	"net/http"
+	"time"
+)
 
-// Limits bound what one request, and all of them together, may cost. All are set; DefaultLimits gives sound values.
+// Limits bound what one request, and all of them together, may cost. All but RateMax are set; DefaultLimits gives sound values.
 type Limits struct {
 	BodyBytesMax     int64 // of one request; more is 413
 	InflightBytesMax int64 // of the bodies held in memory at once; more is 503
@@ -10,6 +13,8 @@ type Limits struct {
 	MetadataKeysMax  int   // of one usage
 	MetadataBytesMax int   // of one usage: keys and values as JSON
 	WaitersMax       int   // events whose outcome is awaited at once; more is 503
+	RateMax          int   // requests a second of one credential, in this process; more is 429; 0: no bound
+	RateBurst        int   // of them at once
 
 	BodyTimeout    time.Duration // for the whole body to arrive; more is 408
 	ProduceTimeout time.Duration // for every in-sync replica to have the events; more is 503
@@ -37,6 +42,13 @@ func DefaultLimits() Limits {
 
 // metadataDepthMax bounds the nesting of one metadata value.
 const metadataDepthMax = 32
+
+// askRetry asks for a pause, unless something that knows better has.
+func askRetry(h http.Header) {
+	if h.Get("Retry-After") == "" {
+		h.Set("Retry-After", retryAfter)
+	}
+}
 
 // retryAfter is the pause, in seconds, that a 503 asks for: long enough for a queue to drain, short enough that a
 // broker's restart is not felt.

@@ -17,6 +17,7 @@ type metrics struct {
 	garbage  prometheus.Counter
 	inflight prometheus.Gauge
 	panics   prometheus.Counter
+	limited  prometheus.Counter
 }
 
 // garbageMetric is named in the log, too.
@@ -47,6 +48,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		garbage: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: garbageMetric, Help: "Records of usage.outcomes that are no outcome. Another program writes there.",
 		}),
+		limited: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "reckoner_ingest_rate_limited_total", Help: "Requests refused because their credential was over its rate.",
+		}),
 		inflight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "reckoner_ingest_inflight_bytes", Help: "Bytes of request bodies held in memory.",
 		}),
@@ -54,7 +58,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "reckoner_ingest_panics_total", Help: "Requests that ran into a defect of the program. It must stay 0.",
 		}),
 	}
-	reg.MustRegister(m.requests, m.duration, m.events, m.produce, m.waiters, m.unheard, m.garbage, m.inflight, m.panics)
+	reg.MustRegister(m.requests, m.duration, m.events, m.produce, m.waiters, m.unheard, m.garbage, m.inflight, m.panics, m.limited)
 	return m
 }
 

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -117,11 +116,8 @@ func problemFail(c *call, err error) {
 	switch status {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", challenge)
-	case http.StatusTooManyRequests:
-		h.Set("Retry-After", retryAfter)
-		h.Set("X-RateLimit-Retry-After", strconv.FormatInt(c.received.Add(retryPause).Unix(), 10))
-	case http.StatusServiceUnavailable:
-		h.Set("Retry-After", retryAfter)
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		askRetry(h)
 	case http.StatusRequestTimeout, http.StatusRequestEntityTooLarge:
 		h.Set("Connection", "close") // the rest of the body may still be coming
 	}
@@ -130,9 +126,6 @@ func problemFail(c *call, err error) {
 	}
 	writeJSON(c.w, status, appendProblem(nil, c.r.URL.EscapedPath(), status, err))
 }
-
-// retryPause is retryAfter as a duration.
-const retryPause = time.Second
 
 // problemDetail is what a caller is told.
 func problemDetail(err error, status int) string {

@@ -75,6 +75,7 @@ type Server struct {
 	bodies  budget
 	// scratches are the *scratch that no request uses now.
 	scratches sync.Pool
+	rates   *rates
 }
 
 // New returns a server.
@@ -107,7 +108,7 @@ func New(o Options) (*Server, error) {
 		catalog: o.Catalog, publisher: o.Publisher, outcomes: o.Outcomes, ledger: o.Ledger, limits: o.Limits,
 		maxAge: o.MaxAge, maxAhead: o.MaxAhead, outcomeTimeout: o.OutcomeTimeout, changeTimeout: o.ChangeTimeout,
 		log: o.Log, metrics: newMetrics(o.Registerer), now: o.Now, newID: o.NewID, at: o.At,
-		bodies: budget{max: o.Limits.InflightBytesMax},
+		bodies: budget{max: o.Limits.InflightBytesMax}, rates: newRates(o.Limits),
 	}
 	f := newFrontier(s)
 	s.unknown = &f.dialect
@@ -201,6 +202,9 @@ func (s *Server) serve(c *call) error {
 	}
 	if !c.credential.Allows(rt.scope) {
 		return errForbidden
+	}
+	if err := s.limit(c); err != nil {
+		return err
 	}
 	return rt.handle(c)
 }

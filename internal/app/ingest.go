@@ -2,11 +2,13 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 
 	"reckoner/ingest"
 	"reckoner/internal/bus"
+	"reckoner/internal/tlsfile"
 	"reckoner/ledger/clickhouse"
 )
 
@@ -96,13 +98,22 @@ func (p *Process) ingest(ctx context.Context, client *bus.Client, l *clickhouse.
 // serveAPI opens the port of the API.
 func (p *Process) serveAPI(h http.Handler, log *slog.Logger) (addr string, err error) {
 	limits := p.limits()
-	addr, err = serveLimited(p.Lifecycle, "HTTP API", "listen", p.Settings.Listen, limits.ConnectionsMax, &http.Server{
+	srv := &http.Server{
 		Handler: h, ReadHeaderTimeout: limits.ReadHeaderTimeout, IdleTimeout: limits.IdleTimeout,
 		MaxHeaderBytes: limits.HeaderBytesMax, DisableGeneralOptionsHandler: true, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	})
+	}
+	scheme := "http://"
+	if t := p.Settings.TLS; t.CertFile != "" {
+		scheme = "https://"
+		srv.TLSConfig, err = tlsfile.Server{Cert: t.CertFile, Key: t.KeyFile, ClientCA: t.ClientCAFile, Log: log}.Config()
+		if err != nil {
+			return "", fmt.Errorf("TLS of the HTTP API: %w", err)
+		}
+	}
+	addr, err = serveLimited(p.Lifecycle, "HTTP API", "listen", p.Settings.Listen, limits.ConnectionsMax, srv)
 	if err == nil {
 		p.Addresses.API = addr
-		p.Log.Info("HTTP API", "url", "http://"+addr)
+		p.Log.Info("HTTP API", "url", scheme+addr)
 	}
 	return addr, err
 }
@@ -113,6 +124,7 @@ func (p *Process) limits() ingest.Limits {
 	return ingest.Limits{
 		BodyBytesMax: s.BodyBytesMax, InflightBytesMax: s.InflightBytesMax, UsagesMax: s.UsagesMax,
 		MetadataKeysMax: s.MetadataKeysMax, MetadataBytesMax: int(s.MetadataBytesMax), WaitersMax: s.WaitersMax,
+		RateMax: s.RateMax, RateBurst: s.RateBurst,
 		BodyTimeout: s.ReadTimeout, ProduceTimeout: s.ProduceTimeout, QueryTimeout: p.Settings.ClickHouse.QueryTimeout,
 		WriteTimeout: s.WriteTimeout, ReadHeaderTimeout: s.ReadHeaderTimeout, IdleTimeout: s.IdleTimeout,
 		HeaderBytesMax: int(s.HeaderBytesMax), ConnectionsMax: s.ConnectionsMax,

@@ -123,8 +123,15 @@ func serveLimited(l *Lifecycle, name, key, listen string, connections int, srv *
 	if connections > 0 {
 		ln = netutil.LimitListener(ln, connections)
 	}
+	begin := srv.Serve
+	if srv.TLSConfig != nil {
+		// One request at a time on a connection, as without TLS: the bound on connections bounds requests.
+		srv.Protocols = new(http.Protocols)
+		srv.Protocols.SetHTTP1(true)
+		begin = func(l net.Listener) error { return srv.ServeTLS(l, "", "") }
+	}
 	go func() {
-		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		if err := begin(ln); !errors.Is(err, http.ErrServerClosed) {
 			l.fail(fmt.Errorf("%s: %w", name, err))
 		}
 	}()

@@ -10,6 +10,7 @@ import (
 	"reckoner/internal/bus"
 	"reckoner/internal/config"
 	"reckoner/internal/crash"
+	"reckoner/internal/tlsfile"
 	"reckoner/ledger/clickhouse"
 )
 
@@ -77,9 +78,13 @@ func (p *Process) serveOps() error {
 // kafka connects to Kafka.
 func (p *Process) kafka() (*bus.Client, error) {
 	k := p.Settings.Kafka
+	log := p.Log.With("component", "kafka")
+	dialer, err := kafkaDialer(&k, log)
+	if err != nil {
+		return nil, err
+	}
 	client, err := bus.Open(bus.Options{
-		Brokers: k.Brokers, ClientID: k.ClientID, IOTimeout: k.RequestTimeout, Log: p.Log.With("component", "kafka"),
-		Dialer: bus.Dialer{Timeout: k.DialTimeout},
+		Brokers: k.Brokers, ClientID: k.ClientID, IOTimeout: k.RequestTimeout, Log: log, Dialer: dialer,
 	})
 	if err != nil {
 		return nil, err
@@ -94,6 +99,13 @@ func (p *Process) ledger(o clickhouse.Options) (*clickhouse.Ledger, error) {
 	c := p.Settings.ClickHouse
 	o.URL, o.Cluster, o.DialTimeout, o.MaxOpenConns = c.URL, c.Cluster, c.DialTimeout, c.MaxOpenConnections
 	o.Log, o.Metrics = p.Log.With("component", "ledger"), p.Ops.Registry
+	if c.CAFile != "" || c.CertFile != "" {
+		config, err := tlsfile.Client{CA: c.CAFile, Cert: c.CertFile, Key: c.KeyFile, Log: o.Log}.Config()
+		if err != nil {
+			return nil, fmt.Errorf("clickhouse TLS: %w", err)
+		}
+		o.TLS = config
+	}
 	l, err := clickhouse.Open(o)
 	if err != nil {
 		return nil, err

@@ -5,13 +5,16 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/sasl"
 )
 
 // Options say how to reach a Kafka cluster.
@@ -36,11 +39,14 @@ type Dialer struct {
 	Timeout time.Duration
 	// TLS encrypts connections when set.
 	TLS *tls.Config
+	// SASL proves a user to the brokers when set.
+	SASL *SASL
 }
 
 // Client is a connection to a cluster, from which everything else is made. It is safe for concurrent use.
 type Client struct {
 	opt       Options
+	user      sasl.Mechanism // nil: none
 	addr      net.Addr
 	transport *kafka.Transport
 	kafka     *kafka.Client
@@ -69,13 +75,18 @@ func Open(o Options) (*Client, error) {
 	o.IOTimeout = orDefault(o.IOTimeout, 10*time.Second)
 	o.MetadataTTL = orDefault(o.MetadataTTL, 2*time.Second)
 	o.Dialer.Timeout = orDefault(o.Dialer.Timeout, 5*time.Second)
-	c := &Client{opt: o, addr: kafka.TCP(o.Brokers...), log: o.Log}
+	user, err := o.Dialer.SASL.mechanism()
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{opt: o, user: user, addr: kafka.TCP(o.Brokers...), log: o.Log}
 	c.transport = &kafka.Transport{
 		Dial:        (&net.Dialer{Timeout: o.Dialer.Timeout, KeepAlive: 15 * time.Second}).DialContext,
 		DialTimeout: o.Dialer.Timeout,
 		MetadataTTL: o.MetadataTTL,
 		ClientID:    o.ClientID,
 		TLS:         o.Dialer.TLS,
+		SASL:        user,
 	}
 	c.kafka = &kafka.Client{Addr: c.addr, Timeout: o.IOTimeout, Transport: c.transport}
 	return c, nil
@@ -100,9 +111,24 @@ func (c *Client) Ping(ctx context.Context) error {
 	}
 	if err != nil {
 		c.reset(err)
-		return fmt.Errorf("no Kafka broker of %v answers: %w", c.opt.Brokers, err)
+		return fmt.Errorf("no Kafka broker of %v answers: %w%s", c.opt.Brokers, err, c.hint(err))
 	}
 	return nil
+}
+
+// hint says what an error may mean that does not say it. A broker that refuses a user or a certificate may just close.
+func (c *Client) hint(err error) string {
+	closed := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+	switch {
+	case !closed:
+		return ""
+	case c.user != nil:
+		return "; it closed the connection: authentication may have failed (the user, its password, the SASL mechanism), or it may not speak TLS"
+	case c.opt.Dialer.TLS != nil:
+		return "; it closed the connection: it may not know the certificate, or not speak TLS"
+	default:
+		return "; it closed the connection: it may want TLS or a user (kafka.security_protocol)"
+	}
 }
 
 // resetInterval is how often the connections may be dropped for being suspect.

@@ -144,7 +144,9 @@ func (m *member) config() kafka.ConsumerGroupConfig {
 	o, c := m.opt, m.client.opt
 	return kafka.ConsumerGroupConfig{
 		ID: o.Group, Topics: []string{o.Topic}, Brokers: c.Brokers,
-		Dialer:         &kafka.Dialer{ClientID: c.ClientID, Timeout: c.Dialer.Timeout, TLS: c.Dialer.TLS, DialFunc: m.conns.dial(c.Dialer.Timeout)},
+		Dialer: &kafka.Dialer{
+			ClientID: c.ClientID, Timeout: c.Dialer.Timeout, TLS: c.Dialer.TLS, SASLMechanism: m.client.user, DialFunc: m.conns.dial(c.Dialer.Timeout),
+		},
 		GroupBalancers: []kafka.GroupBalancer{sticky{held: o.Held}},
 		SessionTimeout: o.SessionTimeout, HeartbeatInterval: o.Heartbeat, RebalanceTimeout: o.RebalanceTimeout,
 		JoinGroupBackoff: o.JoinBackoff, StartOffset: kafka.FirstOffset, Timeout: c.IOTimeout,

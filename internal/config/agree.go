@@ -30,5 +30,5 @@ func (s *Settings) agree() error {
 	check(r.RequestTimeout <= r.DeliveryTimeout,
 		"report.request_timeout: %s is more than report.delivery_timeout (%s): no attempt would have its time",
 		r.RequestTimeout, r.DeliveryTimeout)
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.agreeTLS())...)
 }

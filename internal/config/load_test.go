@@ -173,6 +173,38 @@ func TestSettingsThatDoNotAgree(t *testing.T) {
 	}
 }
 
+// What would protect nothing is refused, not ignored; what protects is taken.
+func TestEncryptionAndUsersAgree(t *testing.T) {
+	sasl := []string{"RECKONER_KAFKA_SECURITY_PROTOCOL=sasl_ssl", "RECKONER_KAFKA_SASL_USERNAME=u"}
+	for name, c := range map[string]struct {
+		env  []string
+		want string // empty: it is taken
+	}{
+		"API":                              {[]string{"RECKONER_TLS_CERT_FILE=c", "RECKONER_TLS_KEY_FILE=k", "RECKONER_TLS_CLIENT_CA_FILE=a"}, ""},
+		"API: no key":                      {[]string{"RECKONER_TLS_CERT_FILE=c"}, "tls.key_file"},
+		"API: clients without encryption":  {[]string{"RECKONER_TLS_CLIENT_CA_FILE=a"}, "tls.cert_file"},
+		"Kafka: encrypted":                 {[]string{"RECKONER_KAFKA_SECURITY_PROTOCOL=ssl", "RECKONER_KAFKA_CA_FILE=a", "RECKONER_KAFKA_CERT_FILE=c", "RECKONER_KAFKA_KEY_FILE=k"}, ""},
+		"Kafka: no certificate":            {[]string{"RECKONER_KAFKA_SECURITY_PROTOCOL=ssl", "RECKONER_KAFKA_KEY_FILE=k"}, "kafka.cert_file"},
+		"Kafka: authority in the clear":    {[]string{"RECKONER_KAFKA_CA_FILE=a"}, "ssl or sasl_ssl"},
+		"Kafka: user":                      {append(sasl, "RECKONER_KAFKA_SASL_PASSWORD=p"), ""},
+		"Kafka: user, password in a file":  {append(sasl, "RECKONER_KAFKA_SASL_PASSWORD_FILE=f"), ""},
+		"Kafka: user without a password":   {sasl, "kafka.sasl_password_file"},
+		"Kafka: two passwords":             {append(sasl, "RECKONER_KAFKA_SASL_PASSWORD=p", "RECKONER_KAFKA_SASL_PASSWORD_FILE=f"), "give one of them"},
+		"Kafka: password in the clear":     {[]string{"RECKONER_KAFKA_SECURITY_PROTOCOL=sasl_plaintext", "RECKONER_KAFKA_SASL_USERNAME=u", "RECKONER_KAFKA_SASL_PASSWORD=p", "RECKONER_KAFKA_SASL_MECHANISM=plain"}, "sasl_ssl"},
+		"Kafka: no name":                   {[]string{"RECKONER_KAFKA_SECURITY_PROTOCOL=sasl_ssl", "RECKONER_KAFKA_SASL_PASSWORD=p"}, "kafka.sasl_username"},
+		"Kafka: user that nobody asks for": {[]string{"RECKONER_KAFKA_SASL_USERNAME=u"}, "of no use"},
+		"ClickHouse: encrypted":            {[]string{"RECKONER_CLICKHOUSE_URL=https://h", "RECKONER_CLICKHOUSE_CA_FILE=a"}, ""},
+		"ClickHouse: native, encrypted":    {[]string{"RECKONER_CLICKHOUSE_URL=clickhouse://h?secure=true", "RECKONER_CLICKHOUSE_CA_FILE=a"}, ""},
+		"ClickHouse: in the clear":         {[]string{"RECKONER_CLICKHOUSE_CA_FILE=a"}, "https://"},
+		"ClickHouse: no key":               {[]string{"RECKONER_CLICKHOUSE_URL=https://h", "RECKONER_CLICKHOUSE_CERT_FILE=c"}, "clickhouse.key_file"},
+	} {
+		_, err := config.Load(config.Source{Environ: c.env})
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
 func TestFilesThatAreNone(t *testing.T) {
 	for _, text := range []string{"listen: [", "- a", "listen: a:1\nlisten: b:1", "1: 2", "\x00"} {
 		if s, err := config.Load(config.Source{File: write(t, text)}); err == nil {
@@ -207,6 +239,16 @@ func TestPrintShowsOriginsAndNoSecret(t *testing.T) {
 				t.Errorf("does not say %q:\n%s", want, b.String())
 			}
 		}
+	}
+	s, err := config.Load(config.Source{Environ: []string{
+		"RECKONER_KAFKA_SECURITY_PROTOCOL=sasl_ssl", "RECKONER_KAFKA_SASL_USERNAME=u", "RECKONER_KAFKA_SASL_PASSWORD=" + secret,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if err := s.Print(&b); err != nil || strings.Contains(b.String(), secret) || s.Kafka.SASLPassword != secret {
+		t.Errorf("%v: %s", err, b.String())
 	}
 	for _, bad := range []string{"mysql://u:" + secret + "@h", "http://u:" + secret + "@[", "http://u:" + secret + "%zz@h", secret} {
 		_, err := config.Load(config.Source{Environ: []string{"RECKONER_CLICKHOUSE_URL=" + bad}})

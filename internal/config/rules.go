@@ -231,17 +231,29 @@ func baseURL() rule[string] {
 	}
 }
 
+// file names a file. Whether it can be read is told by whoever reads it.
+func file() rule[string] { return anyText("a file, or empty for none") }
+
+const hiddenText = "xxxxx"
+
+// hidden shows only whether there is something.
+func hidden(text string) string {
+	if text == "" {
+		return ""
+	}
+	return hiddenText
+}
+
 // hiddenURL returns a URL without its secrets.
 func hiddenURL(text string) string {
-	const hidden = "xxxxx"
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" {
-		return hidden // nobody knows what is in it
+		return hiddenText // nobody knows what is in it
 	}
 	query := u.Query()
 	for name := range query {
 		if strings.Contains(strings.ToLower(name), "password") || strings.Contains(strings.ToLower(name), "token") {
-			query.Set(name, hidden)
+			query.Set(name, hiddenText)
 		}
 	}
 	if len(query) > 0 {

@@ -3,7 +3,10 @@
 // checks, flags and configs/reckoner.yaml come from it. Nobody else imports viper.
 package config
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Settings are what a process runs with. Every field is the key of the same name in the table; durations are
 // time.Duration, sizes are bytes.
@@ -12,6 +15,7 @@ type Settings struct {
 	OpsListen string
 	DataDir   string
 
+	TLS        TLS
 	Log        Log
 	Kafka      Kafka
 	ClickHouse ClickHouse
@@ -26,6 +30,13 @@ type Settings struct {
 	inForce []entry
 }
 
+// TLS encrypts the API's port. Without a certificate it is plain HTTP.
+type TLS struct {
+	CertFile     string
+	KeyFile      string
+	ClientCAFile string // empty: clients show no certificate
+}
+
 // Log is how a process logs.
 type Log struct {
 	Level  string // debug, info, warn or error
@@ -35,6 +46,14 @@ type Log struct {
 // Kafka is how Kafka is reached, and how its topics are made.
 type Kafka struct {
 	Brokers           []string
+	SecurityProtocol  string // plaintext, ssl, sasl_plaintext or sasl_ssl
+	CAFile            string // empty: the system's
+	CertFile          string // of this client; empty: none
+	KeyFile           string
+	SASLMechanism     string // plain, scram-sha-256 or scram-sha-512
+	SASLUsername      string
+	SASLPassword      string // never log it
+	SASLPasswordFile  string
 	ClientID          string
 	Group             string
 	Listen            string // of the embedded Kafka
@@ -50,6 +69,9 @@ type Kafka struct {
 // ClickHouse is how ClickHouse is reached.
 type ClickHouse struct {
 	URL                string // may hold a password: never log it
+	CAFile             string // empty: the system's
+	CertFile           string // of this client; empty: none
+	KeyFile            string
 	Listen             string // of the embedded ClickHouse
 	Cluster            string // empty: a single server
 	DialTimeout        time.Duration
@@ -57,6 +79,12 @@ type ClickHouse struct {
 	QueryTimeout       time.Duration
 	MaxOpenConnections int
 }
+
+// Encrypted reports whether connections to the brokers are encrypted.
+func (k *Kafka) Encrypted() bool { return strings.HasSuffix(k.SecurityProtocol, "ssl") }
+
+// Authenticated reports whether the brokers ask for a user.
+func (k *Kafka) Authenticated() bool { return strings.HasPrefix(k.SecurityProtocol, "sasl") }
 
 // Catalog is how the catalog begins, and how it is changed.
 type Catalog struct {
@@ -72,6 +100,8 @@ type Ingest struct {
 	MaxAhead         time.Duration
 	OutcomeTimeout   time.Duration
 	WaitersMax       int
+	RateMax          int // 0: no bound
+	RateBurst        int
 	BodyBytesMax     int64
 	UsagesMax        int
 	InflightBytesMax int64

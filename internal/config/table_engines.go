@@ -6,9 +6,29 @@ func kafkaKeys() []key {
 	at := func(f func(*Kafka) *time.Duration) func(*Settings) *time.Duration {
 		return func(s *Settings) *time.Duration { return f(&s.Kafka) }
 	}
+	password := row("kafka.sasl_password", "", "", func(s *Settings) *string { return &s.Kafka.SASLPassword }, anyText("text"),
+		"Password of that user. Best given by environment, or as a file (kafka.sasl_password_file); it is never shown.")
+	password.redact = hidden
 	return []key{
 		row("kafka.brokers", "127.0.0.1:9092", "", func(s *Settings) *[]string { return &s.Kafka.Brokers }, addresses(),
 			"Kafka brokers to ask for the others. More than one, so that a start does not depend on one machine."),
+		row("kafka.security_protocol", "plaintext", "", func(s *Settings) *string { return &s.Kafka.SecurityProtocol },
+			choice("plaintext", "ssl", "sasl_plaintext", "sasl_ssl"),
+			"How brokers are reached: encrypted (ssl), with a user (sasl), both or neither, in Kafka's own names. Who can write usage.events is trusted like ingest, so use sasl_ssl or ssl with certificates wherever others reach the brokers. The embedded Kafka is plaintext."),
+		row("kafka.ca_file", "", "", func(s *Settings) *string { return &s.Kafka.CAFile }, file(),
+			"Authorities that brokers' certificates are held against, PEM. Empty is the system's."),
+		row("kafka.cert_file", "", "", func(s *Settings) *string { return &s.Kafka.CertFile }, file(),
+			"Certificate that this process shows to brokers, PEM. A renewed file is used from the next connection on."),
+		row("kafka.key_file", "", "", func(s *Settings) *string { return &s.Kafka.KeyFile }, file(),
+			"Key of that certificate, PEM."),
+		row("kafka.sasl_mechanism", "scram-sha-512", "", func(s *Settings) *string { return &s.Kafka.SASLMechanism },
+			choice("plain", "scram-sha-256", "scram-sha-512"),
+			"How the user is proven where kafka.security_protocol is sasl_…. plain sends the password: only with sasl_ssl."),
+		row("kafka.sasl_username", "", "", func(s *Settings) *string { return &s.Kafka.SASLUsername }, anyText("a user's name"),
+			"User at the brokers."),
+		password,
+		row("kafka.sasl_password_file", "", "", func(s *Settings) *string { return &s.Kafka.SASLPasswordFile }, file(),
+			"File that holds the password instead; a line's end after it does not count. It is read for every connection, so a new password needs no restart."),
 		row("kafka.client_id", "reckoner", "", func(s *Settings) *string { return &s.Kafka.ClientID }, someText("text"),
 			"Name of this process in the brokers' logs and quotas."),
 		row("kafka.group", "reckoner-aggregator", "", func(s *Settings) *string { return &s.Kafka.Group }, someText("text"),
@@ -45,6 +65,12 @@ func clickhouseKeys() []key {
 	url.redact = hiddenURL
 	return []key{
 		url,
+		row("clickhouse.ca_file", "", "", func(s *Settings) *string { return &s.ClickHouse.CAFile }, file(),
+			"Authorities that the server's certificate is held against, PEM, where the URL is https:// or clickhouse://…?secure=true. Empty is the system's."),
+		row("clickhouse.cert_file", "", "", func(s *Settings) *string { return &s.ClickHouse.CertFile }, file(),
+			"Certificate that this process shows to ClickHouse, PEM. A renewed file is used from the next connection on."),
+		row("clickhouse.key_file", "", "", func(s *Settings) *string { return &s.ClickHouse.KeyFile }, file(),
+			"Key of that certificate, PEM."),
 		row("clickhouse.listen", "127.0.0.1:8123", "", func(s *Settings) *string { return &s.ClickHouse.Listen }, address(),
 			"Where the HTTP interface of the embedded ClickHouse listens (dev and engines). It has no authentication, and whoever reaches it can read files as you: keep it on loopback."),
 		row("clickhouse.cluster", "", "", func(s *Settings) *string { return &s.ClickHouse.Cluster }, anyText("a cluster's name, or empty for a single server"),

@@ -51,6 +51,10 @@ func serverKeys() []key {
 			"How long an unused connection stays open. Longer than the pause of a usual client, so that it need not connect again."),
 		row("ingest.header_bytes_max", "64KiB", "bytes", func(s *Settings) *int64 { return &s.Ingest.HeaderBytesMax }, size(4<<10, 16<<20),
 			"Size of a request's headers. They are read before anyone is authenticated."),
+		row("ingest.rate_max", "0", "requests a second", func(s *Settings) *int { return &s.Ingest.RateMax }, number(0, 1_000_000),
+			"Requests a second that one credential may make to this process; more are answered 429 with Retry-After, and nothing of them is stored. 0 is no bound. A request may carry ingest.usages_max usages, so it is no bound on events."),
+		row("ingest.rate_burst", "1000", "requests", func(s *Settings) *int { return &s.Ingest.RateBurst }, number(1, 1_000_000),
+			"Requests that a credential may make at once, after it was quiet, before ingest.rate_max holds."),
 		row("ingest.connections_max", "10000", "connections", func(s *Settings) *int { return &s.Ingest.ConnectionsMax }, number(1, 1_000_000),
 			"Connections open at once; more wait to be accepted. Each holds memory and a file descriptor."),
 	}

@@ -21,7 +21,7 @@ func layers() []layer {
 		{dir: "."},
 		{dir: "cmd/reckoner", may: []string{".", "internal/app", "internal/config", "internal/catalog", "internal/send", "internal/bench", "configs"}, tests: []string{"internal", "ledger"}},
 		{dir: "internal/app", may: []string{
-			".", "ingest", "aggregator", "ledger", "internal/bus", "internal/catalog", "internal/config", "internal/crash", "internal/wire", "internal/embedded", "configs",
+			".", "ingest", "aggregator", "ledger", "internal/bus", "internal/catalog", "internal/config", "internal/crash", "internal/tlsfile", "internal/wire", "internal/embedded", "configs",
 		}, tests: []string{"internal/send"}},
 		{dir: "ingest", may: []string{".", "ledger", "internal/bus", "internal/catalog", "internal/wire"}, tests: slices.Concat(engines, []string{"configs"})},
 		{dir: "aggregator", may: []string{".", "aggregator/disk", "ledger", "internal/bus", "internal/wire"}, tests: engines},
@@ -33,7 +33,7 @@ func layers() []layer {
 		{dir: "ledger/report", may: []string{".", "ledger", "internal/catalog"}, tests: slices.Concat(engines, []string{"configs"})},
 		{dir: "ledger/report/partner", may: []string{".", "ledger", "internal/catalog"}, tests: []string{"configs"}},
 		{dir: "ledger/report/runner", may: []string{".", "ledger", "internal/catalog"}, tests: slices.Concat(engines, []string{"configs"})},
-		{dir: "internal/bus", tests: slices.Concat(engines, []string{"internal/bus/bustest"})},
+		{dir: "internal/bus", tests: slices.Concat(engines, []string{"internal/bus/bustest", "internal/tlsfile"})},
 		{dir: "internal/bench", may: []string{
 			".", "aggregator", "ledger", "internal/app", "internal/bench", "internal/bus", "internal/config", "internal/wire", "configs",
 		}, tests: engines},
@@ -50,6 +50,7 @@ func layers() []layer {
 		{dir: "internal/processtest", may: []string{"internal/embedded"}},
 		{dir: "internal/send", may: []string{"."}, tests: []string{"configs", "internal/catalog"}},
 		{dir: "internal/tidy"},
+		{dir: "internal/tlsfile", tests: []string{"internal/tlsfile"}},
 		{dir: "internal/e2e", tests: []string{".", "internal", "ledger", "configs"}},
 		{dir: "configs"},
 		{dir: "deploy", tests: []string{"internal/config", "internal/catalog"}},

@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,6 +35,8 @@ type Options struct {
 	DialTimeout  time.Duration // to connect; 0: 10 s
 	ReadTimeout  time.Duration // without a byte from the server; 0: 5 min
 	MaxOpenConns int           // 0: 8
+	// TLS is used where the URL asks for encryption; nil: the system's authorities, and no certificate.
+	TLS *tls.Config
 	// Transport carries the requests of the HTTP interface instead of a socket, for an engine in the same process.
 	Transport http.RoundTripper
 	Log       *slog.Logger          // nil: silent
@@ -88,6 +91,11 @@ func Open(o Options) (*Ledger, error) {
 	opt.MaxIdleConns = opt.MaxOpenConns
 	if opt.Compression == nil {
 		opt.Compression = &ch.Compression{Method: defaultCompression(opt, o.Transport)}
+	}
+	if o.TLS != nil && opt.TLS != nil {
+		config := o.TLS.Clone()
+		config.InsecureSkipVerify = opt.TLS.InsecureSkipVerify // of the URL's skip_verify
+		opt.TLS = config
 	}
 	opt.TransportFunc = func(socket *http.Transport) (http.RoundTripper, error) {
 		if o.Transport != nil {

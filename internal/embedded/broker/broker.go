@@ -7,6 +7,7 @@ package broker
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,9 +35,16 @@ type Options struct {
 	Listen string
 	// Brokers is how many brokers the cluster has (default 1). The second listens on the next port, and so on.
 	Brokers int
+	// TLS encrypts connections when set, and Users must prove themselves when there are some: for tests of clients. The
+	// product serves the embedded broker in the clear, on loopback.
+	TLS   *tls.Config
+	Users []User
 	// Log takes the broker's own messages (default: none).
 	Log *slog.Logger
 }
+
+// User is who may use the broker.
+type User struct{ Mechanism, Name, Password string } // PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512
 
 // Broker is a running cluster.
 type Broker struct {
@@ -84,7 +92,7 @@ func (b *Broker) start(o Options) error {
 	if err != nil {
 		return err
 	}
-	b.cluster, err = kfake.NewCluster(
+	b.cluster, err = kfake.NewCluster(append(guards(o),
 		kfake.NumBrokers(o.Brokers),
 		kfake.DataDir(filepath.Join(o.Dir, "log")),
 		kfake.SyncWrites(),
@@ -99,15 +107,30 @@ func (b *Broker) start(o Options) error {
 			if err != nil {
 				return nil, err
 			}
+			if o.TLS != nil { // below the guard of requests, which reads them
+				l = tls.NewListener(l, o.TLS)
+			}
 			return b.conns.listen(l), nil
 		}),
 		kfake.WithLogger(logger{o.Log}),
-	)
+	)...)
 	if err != nil {
 		return explain(err, o)
 	}
 	b.addrs = b.cluster.ListenAddrs()
 	return nil
+}
+
+// guards are the options of users.
+func guards(o Options) []kfake.Opt {
+	var opts []kfake.Opt
+	if len(o.Users) > 0 {
+		opts = append(opts, kfake.EnableSASL())
+	}
+	for _, u := range o.Users {
+		opts = append(opts, kfake.Superuser(u.Mechanism, u.Name, u.Password))
+	}
+	return opts
 }
 
 const tenYearsMinutes = 10 * 365 * 24 * 60
