@@ -108,12 +108,17 @@ func New(o Options) (*Server, error) {
 	}
 	f := newFrontier(s)
 	s.unknown = &f.dialect
+	d, err := newDescription(s)
+	if err != nil {
+		return nil, err
+	}
 	s.routes = newRouter(slices.Concat(
 		f.routes(),
 		newReportRuns(s, o.Reports).routes(),
 		newAdmin(s, o.CatalogWriter).routes(),
 		newUsages(s).routes(),
 		newV1(s).routes(),
+		d.routes(),
 	))
 	s.outcomes.observe(s.metrics, s.limits.WaitersMax)
 	return s, nil
@@ -188,6 +193,9 @@ func (s *Server) serve(c *call) error {
 		return err
 	}
 	c.route, c.params = rt, params
+	if rt.open {
+		return rt.handle(c)
+	}
 	prove := d.authenticate
 	if prove == nil {
 		prove = authenticate
