@@ -22,7 +22,7 @@ func layers() []layer {
 		{dir: "cmd/reckoner", may: []string{".", "internal/app", "internal/config", "internal/catalog", "internal/send", "internal/bench", "configs"}, tests: []string{"internal", "ledger"}},
 		{dir: "internal/app", may: []string{
 			".", "ingest", "aggregator", "ledger", "internal/bus", "internal/catalog", "internal/config", "internal/crash", "internal/wire", "internal/embedded", "configs",
-		}, tests: []string{"internal/send"}},
+		}, tests: []string{"internal/send", "internal/openapi"}},
 		{dir: "ingest", may: []string{".", "ledger", "internal/bus", "internal/catalog", "internal/openapi", "internal/wire"}, tests: slices.Concat(engines, []string{"configs"})},
 		{dir: "aggregator", may: []string{".", "aggregator/disk", "ledger", "internal/bus", "internal/wire"}, tests: engines},
 		{dir: "aggregator/disk"},
