@@ -1,10 +1,15 @@
 package openapitest
 
 import (
+	"bytes"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"reckoner/internal/openapi"
 )
 
 const (
@@ -80,6 +85,24 @@ func TestWhatIsWrongIsSeen(t *testing.T) {
 				t.Errorf("got %v, want it to say %q", err, x.says)
 			}
 		})
+	}
+}
+
+// TestExamplesHaveNoOtherFields holds the examples against the document as answers are: what it does not describe is not in them.
+func TestExamplesHaveNoOtherFields(t *testing.T) {
+	check := func(document []byte) error {
+		c, err := newChecker(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.doc.Validate(t.Context(), openapi3.EnableExamplesValidation(), openapi3.EnableMultiError())
+	}
+	if err := check(openapi.Document); err != nil {
+		t.Error(err)
+	}
+	wrong := bytes.Replace(openapi.Document, []byte(`"invoiceItemId": null`), []byte(`"invoiceItemID": null, "invoiceItemId": null`), 1)
+	if err := check(wrong); err == nil || !strings.Contains(err.Error(), "invoiceItemID") {
+		t.Errorf("a field that is not described: %v", err)
 	}
 }
 
