@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -121,6 +122,15 @@ func (c *Checker) Check(e *Exchange) error {
 		wrong = append(wrong, fmt.Errorf("the answer has a body of %d bytes, and the document has none", len(e.Body)))
 	}
 	return c.tell(e, wrong)
+}
+
+// kind names exchanges that are alike: of one operation, or of none, with one status.
+func (c *Checker) kind(e *Exchange) string {
+	name := "nowhere"
+	if route, _, err := c.router.FindRoute(e.Request); err == nil {
+		name = route.Operation.OperationID
+	}
+	return name + " " + strconv.Itoa(e.Status)
 }
 
 // checkNowhere holds the answer to a request for a path, or of a method, that there is not.
