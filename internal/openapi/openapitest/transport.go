@@ -53,7 +53,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	res, err := next.RoundTrip(out)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // as if this were not here
+		return nil, err
 	}
 	body, err := io.ReadAll(res.Body)
 	if cerr := res.Body.Close(); err == nil {
