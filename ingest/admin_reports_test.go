@@ -36,12 +36,15 @@ func (r *runs) ReportRun(id string) (*ReportRun, bool) {
 		select {
 		case <-r.ended:
 			at := noon()
-			s.State, s.EndedAt, s.Worked, s.Summary = "done", &at, 2, map[string]int{"accepted": 2}
+			s.State, s.EndedAt, s.Worked, s.Summary = "done", &at, 2, json.RawMessage(ranSummary)
 		default:
 		}
 		return s
 	}}, id == "run-1"
 }
+
+// ranSummary is what came of a run that ended.
+const ranSummary = `{"ok":true,"installations":2,"accepted":2,"unchanged":0,"failed":0,"refused":0,"superseded":0,"skipped":0,"unsendable":0,"reports":2,"stale":0,"expired":0}`
 
 const (
 	runPath       = "/admin/v1/reports/run"
@@ -86,7 +89,7 @@ func TestARunOfReportsIsStartedAndWaitedFor(t *testing.T) {
 	go func() { answered <- w.post(runPath, "", root, "Prefer: wait=30") }()
 	close(r.ended)
 	got := <-answered
-	const shown = `{"id":"run-1","state":"done","started_at":"2026-06-15T12:00:00.123456789Z","ended_at":"2026-06-15T12:00:00.123456789Z","worked":2,"of":2,"summary":{"accepted":2}}`
+	const shown = `{"id":"run-1","state":"done","started_at":"2026-06-15T12:00:00.123456789Z","ended_at":"2026-06-15T12:00:00.123456789Z","worked":2,"of":2,"summary":` + ranSummary + `}`
 	if got.status != 200 || got.body != shown || got.header.Get("Preference-Applied") != "wait=30" {
 		t.Errorf("ended: %d %s, %v", got.status, got.body, got.header)
 	}

@@ -9,7 +9,7 @@
 // Every request passes, in this order, and the first that fails makes the answer:
 //
 //  1. the route: an unknown path, then a wrong method; also for callers nobody knows
-//  2. the credential, then its scope
+//  2. the credential, then its scope; the API's description needs none
 //  3. the body: size, time to arrive, JSON, then the fields of every usage
 //  4. the organization (named, its project's, or its account's), and whether the credential may act for it
 //  5. the billing account

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -21,6 +22,7 @@ import (
 	"reckoner"
 	"reckoner/internal/bus"
 	"reckoner/internal/catalog"
+	"reckoner/internal/openapi/openapitest"
 	"reckoner/internal/wire"
 	"reckoner/ledger"
 )
@@ -259,9 +261,31 @@ func (w *world) serve(r *http.Request, headers ...string) answer {
 			r.Header.Add(name, value)
 		}
 	}
+	var sent bytes.Buffer
+	if r.Body != nil {
+		r.Body = io.NopCloser(io.TeeReader(r.Body, &sent))
+	}
 	rec := httptest.NewRecorder()
 	w.server.ServeHTTP(rec, r)
+	w.asDescribed(&openapitest.Exchange{Request: r, RequestBody: sent.Bytes(), Status: rec.Code, Header: rec.Header(), Body: rec.Body.Bytes()})
 	return answer{rec.Code, rec.Header(), rec.Body.String()}
+}
+
+var checker = sync.OnceValues(openapitest.New)
+
+// asDescribed holds an exchange against the API's description; not those of benchmarks, which would measure it.
+func (w *world) asDescribed(e *openapitest.Exchange) {
+	w.t.Helper()
+	if _, ok := w.t.(*testing.T); !ok {
+		return
+	}
+	c, err := checker()
+	if err == nil {
+		err = c.Check(e)
+	}
+	if err != nil {
+		w.t.Error(err)
+	}
 }
 
 func (w *world) post(path, body string, headers ...string) answer {

@@ -19,7 +19,7 @@ type ReportOptions struct {
 	Registerer prometheus.Registerer // default: a registry of its own
 }
 
-// NewReportServer returns the API of a process that makes reports and takes no usage: the routes of ReportRuns.
+// NewReportServer returns the API of a process that makes reports and takes no usage: the routes of ReportRuns, and the description.
 func NewReportServer(o ReportOptions) (http.Handler, error) {
 	if o.Catalog == nil || o.Runs == nil {
 		return nil, errors.New("ingest: a catalog and runs of reports are required")
@@ -38,6 +38,10 @@ func NewReportServer(o ReportOptions) (http.Handler, error) {
 		newID: func() string { return uuid.Must(uuid.NewV7()).String() }, at: func(string) {}, bodies: budget{max: o.Limits.InflightBytesMax},
 	}
 	r := newReportRuns(s, o.Runs)
-	s.unknown, s.routes = &r.dialect, newRouter(r.routes())
+	d, err := newDescription(s)
+	if err != nil {
+		return nil, err
+	}
+	s.unknown, s.routes = &r.dialect, newRouter(append(r.routes(), d.routes()...))
 	return s, nil
 }

@@ -30,6 +30,7 @@ type route struct {
 	method  string
 	pattern string // segments; one in braces matches anything but nothing, and is named
 	scope   catalog.Scope
+	open    bool // for callers without a credential, too; there is no scope then
 	handle  func(*call) error
 
 	segments []string // of the pattern

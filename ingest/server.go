@@ -75,7 +75,7 @@ type Server struct {
 	bodies  budget
 	// scratches are the *scratch that no request uses now.
 	scratches sync.Pool
-	rates   *rates
+	rates     *rates
 }
 
 // New returns a server.
@@ -112,12 +112,17 @@ func New(o Options) (*Server, error) {
 	}
 	f := newFrontier(s)
 	s.unknown = &f.dialect
+	d, err := newDescription(s)
+	if err != nil {
+		return nil, err
+	}
 	s.routes = newRouter(slices.Concat(
 		f.routes(),
 		newReportRuns(s, o.Reports).routes(),
 		newAdmin(s, o.CatalogWriter).routes(),
 		newUsages(s).routes(),
 		newV1(s).routes(),
+		d.routes(),
 	))
 	s.outcomes.observe(s.metrics, s.limits.WaitersMax)
 	return s, nil
@@ -193,6 +198,9 @@ func (s *Server) serve(c *call) error {
 		return err
 	}
 	c.route, c.params = rt, params
+	if rt.open {
+		return rt.handle(c)
+	}
 	prove := d.authenticate
 	if prove == nil {
 		prove = authenticate

@@ -27,7 +27,7 @@ type api struct {
 }
 
 func (i *installation) producer() *api {
-	return &api{base: "http://" + i.api, secret: "demo-secret", client: &http.Client{Timeout: time.Minute}}
+	return &api{base: "http://" + i.api, secret: "demo-secret", client: &http.Client{Timeout: time.Minute, Transport: i.described}}
 }
 
 // answer is what came back of one request.

@@ -94,6 +94,7 @@ func TestHostileRequestsWriteNothing(t *testing.T) {
 	t.Run("a slow body", func(t *testing.T) {
 		got, took := trickle(t, i.api, "POST "+path+" HTTP/1.1\r\nHost: x\r\nAuthorization: "+basic()+"\r\nContent-Length: 100000\r\n\r\n")
 		wantError(t, got, 408, 4, "in time")
+		judge(t, "POST", path, got)
 		if took > 10*time.Second {
 			t.Errorf("it was cut after %s only", took)
 		}

@@ -19,13 +19,14 @@ type installation struct {
 	kafka, clickhouse string
 	enginesOps        string
 	env               []string
+	described         http.RoundTripper // fails the test for what the API's description does not allow
 }
 
 func newInstallation(t testing.TB, env ...string) *installation {
 	t.Helper()
 	return &installation{
 		dir: t.TempDir(), api: freeAddress(t), ops: freeAddress(t), kafka: freeAddress(t), clickhouse: freeAddress(t),
-		enginesOps: freeAddress(t), env: env,
+		enginesOps: freeAddress(t), env: env, described: described(t),
 	}
 }
 

@@ -22,8 +22,8 @@ func layers() []layer {
 		{dir: "cmd/reckoner", may: []string{".", "internal/app", "internal/config", "internal/catalog", "internal/send", "internal/bench", "configs"}, tests: []string{"internal", "ledger"}},
 		{dir: "internal/app", may: []string{
 			".", "ingest", "aggregator", "ledger", "internal/bus", "internal/catalog", "internal/config", "internal/crash", "internal/tlsfile", "internal/wire", "internal/embedded", "configs",
-		}, tests: []string{"internal/send"}},
-		{dir: "ingest", may: []string{".", "ledger", "internal/bus", "internal/catalog", "internal/wire"}, tests: slices.Concat(engines, []string{"configs"})},
+		}, tests: []string{"internal/send", "internal/openapi"}},
+		{dir: "ingest", may: []string{".", "ledger", "internal/bus", "internal/catalog", "internal/openapi", "internal/wire"}, tests: slices.Concat(engines, []string{"configs"})},
 		{dir: "aggregator", may: []string{".", "aggregator/disk", "ledger", "internal/bus", "internal/wire"}, tests: engines},
 		{dir: "aggregator/disk"},
 		{dir: "aggregator/verify", may: []string{".", "aggregator", "ledger", "internal/bus", "internal/wire"}, tests: engines},
@@ -45,6 +45,7 @@ func layers() []layer {
 		{dir: "internal/chaos", tests: []string{"internal", "configs"}},
 		{dir: "internal/config", may: []string{"configs"}},
 		{dir: "internal/crash"},
+		{dir: "internal/openapi", may: []string{"internal/openapi"}, tests: []string{"internal/catalog"}},
 		{dir: "internal/wire", may: []string{".", "internal/wire"}},
 		{dir: "internal/embedded", may: []string{"internal/embedded"}},
 		{dir: "internal/processtest", may: []string{"internal/embedded"}},
@@ -84,6 +85,7 @@ var owners = []struct {
 	{"github.com/cockroachdb/pebble", []string{"aggregator"}},
 	{"github.com/aws", []string{"ledger/report/partner/awsmarketplace"}},
 	{"github.com/compose-spec/compose-go", []string{"deploy"}},
+	{"github.com/getkin/kin-openapi", []string{"internal/openapi"}},
 	{"github.com/stretchr/testify", nil}, // the standard library and go-cmp compare
 	{"github.com/prometheus/client_golang/prometheus/promauto", nil},
 }
