@@ -102,7 +102,10 @@ func New(o Options) (*Aggregator, error) {
 			doubt: o.BackoffMax / 2,
 			rules: o.rules,
 			dir:   o.Dir, log: o.Log, of: o.Partitioner, source: o.Source, restorer: o.Ledger, watcher: o.Ledger,
-			options: storeOptions{cache: cache, log: o.Slog, guard: guard, fs: o.files, metrics: m}, metrics: m, slog: o.Slog,
+			options: storeOptions{
+				cache: cache, log: o.Slog, guard: guard, fs: o.files, metrics: m, memtable: memtableOf(o.Log.Partitions),
+			},
+			metrics: m, slog: o.Slog,
 			vacancies: newVacancies(o.RestoreDelay, o.Slog),
 		},
 	}

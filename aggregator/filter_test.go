@@ -181,3 +181,12 @@ func putFile(t testing.TB, fs vfs.FS, name string, b []byte) {
 	must(t, err)
 	must(t, file.Close())
 }
+
+// A process of many partitions must not spend the block cache on memtables.
+func TestMemtablesShareTheirMemory(t *testing.T) {
+	for partitions, want := range map[int32]uint64{1: 16 << 20, 4: 16 << 20, 8: 16 << 20, 16: 8 << 20, 32: 4 << 20, 1000: 2 << 20} {
+		if got := memtableOf(partitions); got != want {
+			t.Errorf("%d partitions: %d bytes, want %d", partitions, got, want)
+		}
+	}
+}

@@ -39,10 +39,10 @@ type storeOptions struct {
 	log   *slog.Logger
 	guard *disk.Guard // of the disk that they share; nil: each has its own, as one that lives in a temporary directory
 	// metrics, nil for none, are told of the filters.
-	metrics *metrics
-	// Of tests that open many stores and crash them; their zero values are the disk and memtableBytes.
-	fs       vfs.FS
-	memtable uint64
+	metrics  *metrics
+	memtable uint64 // bytes; 0: memtableBytes
+	// Of tests that open many stores and crash them; nil is the disk.
+	fs vfs.FS
 }
 
 func (o storeOptions) files() vfs.FS {
@@ -54,10 +54,17 @@ func (o storeOptions) files() vfs.FS {
 
 const (
 	memtableBytes = 8 << 20
+	l0Tables      = 10
 	bloomBits     = 10 // of a key in a table, for the lookups that the store's filter lets through
 	// blockBytes is twice Pebble's own: an id takes 2 bytes less on disk, and most ids are never read again.
 	blockBytes = 8 << 10
 )
+
+// memtableOf is how much of what was written a state of so many keeps in memory before it becomes a table: the larger, the
+// less is merged. Memtables take of the block cache.
+func memtableOf(partitions int32) uint64 {
+	return uint64(min(2*memtableBytes, max(memtableBytes/4, 16*memtableBytes/max(int(partitions), 1))))
+}
 
 // openStore opens the store in dir. It returns errNoState when there is none, when it belongs to another log, or when
 // it cannot be read; the directory is then left as it was found.
@@ -103,7 +110,10 @@ func openPebble(dir string, o storeOptions, mustExist bool) (*store, error) {
 		MemTableSize:       cmp.Or(o.memtable, memtableBytes),
 		FormatMajorVersion: pebble.FormatNewest,
 		ErrorIfNotExists:   mustExist,
-		Logger:             s.guard,
+		// Tables may pile up before they are merged: the filter spares most lookups what that costs.
+		L0CompactionThreshold: l0Tables,
+		L0StopWritesThreshold: 4 * l0Tables,
+		Logger:                s.guard,
 	}
 	// The lowest level, where nearly all is, by zstd; those above it, which are rewritten often, by what costs least.
 	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
