@@ -3,6 +3,8 @@ package ingest
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -112,7 +114,11 @@ func (r *reportRuns) run(c *call) error {
 	var ask ReportRunAsk
 	if body = bytes.TrimSpace(body); len(body) > 0 {
 		if err := json.Unmarshal(body, &ask, json.RejectUnknownMembers(true)); err != nil {
-			return invalid("invalid body: want {}, or an object with installation and dry_run: %s", clip(err.Error()))
+			why := err.Error()
+			if e, ok := errors.AsType[*json.SemanticError](err); ok && e.Err != nil { // its own text is long, and varies
+				why = fmt.Sprintf("%s: %v", e.JSONPointer, e.Err)
+			}
+			return invalid("invalid body: want {}, or an object with installation and dry_run: %s", clip(why))
 		}
 	}
 	if ask.Installation != "" {
