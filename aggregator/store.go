@@ -169,13 +169,6 @@ func (s *store) commit(l *layer, c ledger.Checkpoint, registered ledger.Log) err
 	})
 }
 
-// keep writes a layer of a store that is being built, and how far it is. The store counts as none all the same.
-func (s *store) keep(l *layer, at *building, registered ledger.Log) error {
-	return s.write(l, func(b *pebble.Batch) error {
-		return b.Set([]byte{prefixBuilding}, appendBuilding(nil, registered, at), nil)
-	})
-}
-
 // finish is commit for a store that is being built: it is none any more.
 func (s *store) finish(l *layer, c ledger.Checkpoint, registered ledger.Log) error {
 	return s.write(l, func(b *pebble.Batch) error {
