@@ -518,6 +518,13 @@ FROM
 GROUP BY installation_id, account_id, meter, meter_type, span, start, end, period_start, period_end
 HAVING reported != actual;
 
+-- 0009_statistics
+ALTER TABLE entries MODIFY SETTING auto_statistics_types = '';
+
+ALTER TABLE refusals MODIFY SETTING auto_statistics_types = '';
+
+ALTER TABLE totals MODIFY SETTING auto_statistics_types = '';
+
 -- create_database
 CREATE DATABASE IF NOT EXISTS `reckoner`;
 
