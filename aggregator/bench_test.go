@@ -1,13 +1,17 @@
 package aggregator
 
 import (
+	"context"
 	"fmt"
+	"iter"
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"reckoner"
 	"reckoner/internal/bus"
+	"reckoner/ledger"
 )
 
 // BenchmarkDecide is the cost of one event from its bytes to its rows, over a state on disk.
@@ -92,4 +96,54 @@ func BenchmarkSettle(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/run, "ns/event")
 	must(b, p.close())
+}
+
+// BenchmarkRestore is the cost of a state from the ledger's rows, with a ledger that costs nothing.
+func BenchmarkRestore(b *testing.B) {
+	const rows, accounts = 200_000, 2000
+	l := &rowsLedger{}
+	use := day()
+	period := reckoner.Period{Start: use.AddDate(0, 0, -1), End: use.AddDate(0, 1, 0)}
+	for i := range rows {
+		n := uint64(i) * 0x9e3779b97f4a7c15 // ids in no order, as they come
+		at := use.Add(time.Duration(i%accounts) * time.Second)
+		l.entries = append(l.entries, ledger.Entry{
+			Position:  reckoner.Position{Log: 1, Partition: testPartition, Offset: int64(i)},
+			AccountID: fmt.Sprintf("00000000-0000-4000-8000-%012x", i/(rows/accounts)), Meter: "calls", MeterType: reckoner.Interval,
+			EventID: fmt.Sprintf("%08x-0000-4000-8000-%012x", uint32(n>>32), i), Kind: reckoner.Usage, Type: "credit",
+			Quantity: reckoner.Thousandths(int64(1000 + i)), Outcome: reckoner.Applied, Period: period, Bucket: reckoner.BucketOf(at), UsageTime: at,
+			Fingerprint: reckoner.Fingerprint{byte(i), byte(n >> 32)}, Rules: 1,
+		})
+	}
+	options := testOptions(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		s := &starter{dir: b.TempDir(), log: testLog(), of: bus.PartitionFor, restorer: l, options: options, slog: options.log}
+		st, err := s.restoreUnchecked(b.Context(), ledger.Checkpoint{Log: 1, Partition: testPartition, Next: rows})
+		must(b, err)
+		must(b, st.close())
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/rows, "ns/row")
+}
+
+// rowsLedger yields ready rows.
+type rowsLedger struct {
+	ledger.Restorer
+	entries []ledger.Entry
+}
+
+// Entries implements ledger.Restorer.
+func (l *rowsLedger) Entries(context.Context, uint32, int32, int64, *ledger.Place) iter.Seq2[ledger.Entry, error] {
+	return func(yield func(ledger.Entry, error) bool) {
+		for i := range l.entries {
+			if !yield(l.entries[i], nil) {
+				return
+			}
+		}
+	}
+}
+
+// Refusals implements ledger.Restorer: there are none.
+func (l *rowsLedger) Refusals(context.Context, uint32, int32, int64, *ledger.Place) iter.Seq2[ledger.Refusal, error] {
+	return func(func(ledger.Refusal, error) bool) {}
 }

@@ -121,22 +121,22 @@ func (m *memLedger) Checkpoints(ctx context.Context, log uint32) (all []ledger.C
 
 // Entries implements ledger.Restorer.
 func (m *memLedger) Entries(_ context.Context, log uint32, partition int32, offset int64, after *ledger.Place) iter.Seq2[ledger.Entry, error] {
-	return yieldAll(m, m.entries, below(log, partition, offset), after)
+	return each(yieldAll(m, m.entries, below(log, partition, offset), after), stateOfEntry)
 }
 
 // Refusals implements ledger.Restorer.
 func (m *memLedger) Refusals(_ context.Context, log uint32, partition int32, offset int64, after *ledger.Place) iter.Seq2[ledger.Refusal, error] {
-	return yieldAll(m, m.refusals, below(log, partition, offset), after)
+	return each(yieldAll(m, m.refusals, below(log, partition, offset), after), stateOfRefusal)
 }
 
 // EarlierEntries implements ledger.Restorer.
 func (m *memLedger) EarlierEntries(_ context.Context, l ledger.Log, partition int32, after *ledger.Place) iter.Seq2[ledger.Entry, error] {
-	return yieldAll(m, m.entries, before(l, partition), after)
+	return each(yieldAll(m, m.entries, before(l, partition), after), stateOfEntry)
 }
 
 // EarlierRefusals implements ledger.Restorer.
 func (m *memLedger) EarlierRefusals(_ context.Context, l ledger.Log, partition int32, after *ledger.Place) iter.Seq2[ledger.Refusal, error] {
-	return yieldAll(m, m.refusals, before(l, partition), after)
+	return each(yieldAll(m, m.refusals, before(l, partition), after), stateOfRefusal)
 }
 
 func below(log uint32, partition int32, offset int64) func(rowKey) bool {
@@ -168,6 +168,33 @@ func yieldAll[V any](m *memLedger, rows map[rowKey]V, keep func(rowKey) bool, af
 	return func(yield func(V, error) bool) {
 		for _, k := range keys {
 			if !yield(all[k], nil) {
+				return
+			}
+		}
+	}
+}
+
+// stateOfEntry is what ledger.Restorer promises of an entry.
+func stateOfEntry(e ledger.Entry) ledger.Entry {
+	return ledger.Entry{
+		Position: e.Position, AccountID: e.AccountID, SubscriptionID: e.SubscriptionID, Meter: e.Meter, MeterType: e.MeterType,
+		EventID: e.EventID, Kind: e.Kind, Type: e.Type, UsageID: e.UsageID, Quantity: e.Quantity, Outcome: e.Outcome,
+		Period: e.Period, Bucket: e.Bucket, UsageTime: e.UsageTime, Fingerprint: e.Fingerprint, Rules: e.Rules,
+	}
+}
+
+// stateOfRefusal is what it promises of a refusal.
+func stateOfRefusal(r ledger.Refusal) ledger.Refusal {
+	return ledger.Refusal{
+		Position: r.Position, AccountID: r.AccountID, EventID: r.EventID, Kind: r.Kind, Outcome: r.Outcome,
+		Fingerprint: r.Fingerprint, Rules: r.Rules,
+	}
+}
+
+func each[V any](rows iter.Seq2[V, error], change func(V) V) iter.Seq2[V, error] {
+	return func(yield func(V, error) bool) {
+		for row, err := range rows {
+			if !yield(change(row), err) {
 				return
 			}
 		}

@@ -66,7 +66,7 @@ func (s *starter) begin(to ledger.Checkpoint, checked bool) (*restoration, error
 
 func (s *starter) restoration(st *store, checked bool, b building) *restoration {
 	return &restoration{
-		starter: s, building: b, store: st, layer: newLayer(st), checked: checked,
+		starter: s, building: b, store: st, layer: newLayer(st), bulk: newBulk(st, s.log), checked: checked, spilled: b.after != nil,
 		machine: machine{log: s.log, number: b.want.Partition, partitionOf: s.of},
 	}
 }
@@ -97,7 +97,9 @@ func (s *starter) goOn(ctx context.Context, f facts) (*restoration, error) {
 	}
 	if err == nil {
 		s.slog.Info("restoring goes on where it was interrupted", "partition", number, "rows", b.rows, "of", b.want.Entries+b.want.Refusals)
-		return s.restoration(st, true, b), nil
+		st.wake()
+		r := s.restoration(st, true, b)
+		return r, r.bulk.sweep()
 	}
 	if err := st.close(); err != nil {
 		return nil, err
@@ -143,7 +145,7 @@ func (s *starter) fits(ctx context.Context, want ledger.Checkpoint, f facts) err
 func (s *starter) build(ctx context.Context, r *restoration) (*store, error) {
 	number, fs := r.want.Partition, s.options.files()
 	defer s.metrics.restoredOrNot(number)
-	err := errors.Join(r.run(ctx), r.store.close())
+	err := errors.Join(r.run(ctx), r.bulk.drop(), r.store.close())
 	if err != nil {
 		err = fmt.Errorf("restore partition %d: %w", number, err)
 		if errors.Is(err, ErrLedgerMismatch) {

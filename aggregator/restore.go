@@ -25,8 +25,11 @@ type restoration struct {
 	machine machine
 	store   *store
 	layer   *layer
-	checked bool // the rows have to be those that the checkpoint counts
-	held    int  // rows in the layer
+	bulk    *bulk
+	checked bool         // the rows have to be those that the checkpoint counts
+	held    int          // rows in the layer
+	spilled bool         // rows of the last account are in the bulk or the store, not in the layer
+	place   ledger.Place // what after points to
 }
 
 // building says how far a restoration is. It is stored with the rows that it speaks for.
@@ -58,11 +61,23 @@ func (r *restoration) run(ctx context.Context) error {
 		if r.stage, r.after = r.stage+1, nil; r.stage == stageEntries {
 			// What earlier logs left is no part of this log's counts.
 			r.got.Entries, r.got.Refusals, r.got.EntriesDigest, r.got.RefusalsDigest = 0, 0, 0, 0
+			if err := r.bulk.ingest(ctx); err != nil { // the entries of this log look for theirs
+				return err
+			}
 		}
 	}
 	r.shown()
 	if r.checked && r.got != r.want {
 		return fmt.Errorf("%w (checkpoint %+v, rows %+v)", ErrLedgerMismatch, r.want, r.got)
+	}
+	if r.bulk.rows > 0 { // what is less than a layer in all takes the way of a batch
+		if err := r.bulk.add(ctx, r.layer, r.held, &r.building); err != nil {
+			return err
+		}
+		r.layer = newLayer(r.store)
+		if err := r.bulk.ingest(ctx); err != nil {
+			return err
+		}
 	}
 	return r.store.finish(r.layer, r.got, r.log)
 }
@@ -75,35 +90,58 @@ func (r *restoration) read(ctx context.Context) error {
 	}
 	switch r.stage {
 	case stageEarlierEntries:
-		return feed(r.restorer.EarlierEntries(ctx, r.log, c.Partition, r.after), r.entry)
+		return feed(ctx, r.restorer.EarlierEntries(ctx, r.log, c.Partition, r.after), r.entry)
 	case stageEarlierRefusals:
-		return feed(r.restorer.EarlierRefusals(ctx, r.log, c.Partition, r.after), r.refusal)
+		return feed(ctx, r.restorer.EarlierRefusals(ctx, r.log, c.Partition, r.after), r.refusal)
 	case stageEntries:
-		return feed(r.restorer.Entries(ctx, c.Log, c.Partition, c.Next, r.after), r.entry)
+		return feed(ctx, r.restorer.Entries(ctx, c.Log, c.Partition, c.Next, r.after), r.entry)
 	case stageRefusals:
-		return feed(r.restorer.Refusals(ctx, c.Log, c.Partition, c.Next, r.after), r.refusal)
+		return feed(ctx, r.restorer.Refusals(ctx, c.Log, c.Partition, c.Next, r.after), r.refusal)
 	case stageDone:
 	}
 	return fmt.Errorf("nothing to read in stage %d", r.stage)
 }
 
-func feed[T any](rows iter.Seq2[T, error], take func(*T) error) error {
-	for row, err := range rows {
+func feed[T any](ctx context.Context, rows iter.Seq2[T, error], take func(context.Context, *T) error) error {
+	var row T // one for all: take keeps none
+	for next, err := range rows {
 		if damaged, ok := errors.AsType[*ledger.RowError](err); ok {
 			return fmt.Errorf("%w (%w)", ErrLedgerMismatch, damaged)
 		}
 		if err != nil {
 			return fmt.Errorf("read rows: %w", err)
 		}
-		if err := take(&row); err != nil {
+		row = next
+		if err := take(ctx, &row); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// enter prepares the layer for a row of an account. The ledger yields an account's rows together, so the store holds
+// nothing of an account that begins, unless earlier logs left it: nothing has to be looked for there.
+func (r *restoration) enter(ctx context.Context, account string, p reckoner.Position) error {
+	switch {
+	case r.after == nil || account > r.after.AccountID:
+		r.spilled, r.layer.below = false, void{}
+		if r.stage == stageEntries && r.log.Number > 1 {
+			r.layer.below = r.store
+		}
+	case account < r.after.AccountID:
+		return contradicts(p, "account %s comes after account %s", account, r.after.AccountID)
+	case r.spilled:
+		r.spilled, r.layer.below = false, r.store
+		return r.bulk.ingest(ctx)
+	}
+	return nil
+}
+
 // entry does to the state what deciding the event did.
-func (r *restoration) entry(e *ledger.Entry) error {
+func (r *restoration) entry(ctx context.Context, e *ledger.Entry) error {
+	if err := r.enter(ctx, e.AccountID, e.Position); err != nil {
+		return err
+	}
 	r.got.Entries++
 	r.got.EntriesDigest += ledger.RowDigest(e.Position, e.Outcome, e.Quantity, e.AccountID, e.EventID)
 	key := ledger.TotalKey{
@@ -117,9 +155,6 @@ func (r *restoration) entry(e *ledger.Entry) error {
 			return err
 		}
 		m.counted = &counted{total: key, typ: e.Type, time: e.UsageTime}
-		if err := r.keepReverted(e, &m); err != nil {
-			return err
-		}
 	case reckoner.Revert:
 		if err := r.revert(e, &key); err != nil {
 			return err
@@ -127,8 +162,10 @@ func (r *restoration) entry(e *ledger.Entry) error {
 	default:
 		return contradicts(e.Position, "unknown kind %d", e.Kind)
 	}
-	r.layer.setMemory(r.machine.keys.id(e.AccountID, e.Kind, e.EventID), &m)
-	return r.more(e.AccountID, e.Position)
+	if err := r.remember(e, &m); err != nil {
+		return err
+	}
+	return r.more(ctx, e.AccountID, e.Position)
 }
 
 // contradicts is for rows that no log can have given.
@@ -136,16 +173,18 @@ func contradicts(p reckoner.Position, format string, args ...any) error {
 	return fmt.Errorf("%w (at %s: %s)", ErrLedgerMismatch, p, fmt.Sprintf(format, args...))
 }
 
-// keepReverted is for a ledger that yields an account's entries in another order than the log's: it never happens, and
-// would silently undo a revert.
-func (r *restoration) keepReverted(e *ledger.Entry, m *memory) error {
-	was, found, err := r.layer.memory(r.machine.keys.id(e.AccountID, e.Kind, e.EventID))
+// remember keeps what is known of an id. One that is known already is of a ledger that yields rows twice, or an account's
+// in another order than the log's: it never happens, and would silently undo a revert.
+func (r *restoration) remember(e *ledger.Entry, m *memory) error {
+	key := r.machine.keys.id(e.AccountID, e.Kind, e.EventID)
+	was, found, err := r.layer.memory(key)
 	if err != nil {
 		return err
 	}
 	if found {
 		return contradicts(e.Position, "id %q of account %s counted twice, %s and %s", e.EventID, e.AccountID, was.outcome, m.outcome)
 	}
+	r.layer.setMemory(key, m)
 	return nil
 }
 
@@ -165,7 +204,7 @@ func (r *restoration) revert(e *ledger.Entry, key *ledger.TotalKey) error {
 }
 
 // refusal remembers the ids whose first event was refused.
-func (r *restoration) refusal(f *ledger.Refusal) error {
+func (r *restoration) refusal(ctx context.Context, f *ledger.Refusal) error {
 	r.got.Refusals++
 	r.got.RefusalsDigest += ledger.RowDigest(f.Position, f.Outcome, reckoner.Quantity{}, f.AccountID, f.EventID)
 	switch f.Outcome {
@@ -179,23 +218,27 @@ func (r *restoration) refusal(f *ledger.Refusal) error {
 	default:
 		return contradicts(f.Position, "unknown outcome %d", f.Outcome)
 	}
-	return r.more(f.AccountID, f.Position)
+	return r.more(ctx, f.AccountID, f.Position)
 }
 
-// more notes a row that was taken, and moves what piled up into the store.
-func (r *restoration) more(account string, p reckoner.Position) error {
-	r.after = &ledger.Place{AccountID: account, Position: p}
+// more notes a row that was taken, and moves what piled up into the bulk, and from there into the store.
+func (r *restoration) more(ctx context.Context, account string, p reckoner.Position) error {
+	r.place = ledger.Place{AccountID: account, Position: p}
+	r.after = &r.place
 	r.rows++
 	if r.held++; r.held < cmp.Or(r.batchRows, restoreRows) {
 		return nil
 	}
-	if err := r.store.keep(r.layer, &r.building, r.log); err != nil {
+	if err := r.bulk.add(ctx, r.layer, r.held, &r.building); err != nil {
 		return err
 	}
-	r.layer = newLayer(r.store)
+	r.layer, r.spilled = newLayer(r.store), true
 	r.shown()
 	r.slog.Info("restoring", "partition", r.want.Partition, "rows", r.rows, "of", r.want.Entries+r.want.Refusals)
-	return nil
+	if r.bulk.rows < cmp.Or(r.batchRows, bulkRows) {
+		return nil
+	}
+	return r.bulk.ingest(ctx)
 }
 
 // shown counts the rows that were held.

@@ -115,16 +115,21 @@ func openPebble(dir string, o storeOptions, mustExist bool) (*store, error) {
 		L0StopWritesThreshold: 4 * l0Tables,
 		Logger:                s.guard,
 	}
-	// The lowest level, where nearly all is, by zstd; those above it, which are rewritten often, by what costs least.
+	formTables(opts)
+	return s, s.guard.Do(func() (err error) {
+		s.db, err = pebble.Open(dir, opts)
+		return err
+	})
+}
+
+// formTables sets how tables are written. The lowest level, where nearly all is, by zstd; those above it, which are
+// rewritten often, by what costs least.
+func formTables(opts *pebble.Options) {
 	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
 	for i := range opts.Levels {
 		opts.Levels[i].BlockSize = blockBytes
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
 	}
-	return s, s.guard.Do(func() (err error) {
-		s.db, err = pebble.Open(dir, opts)
-		return err
-	})
 }
 
 func (s *store) memory(key []byte) (m memory, found bool, err error) {
@@ -188,13 +193,6 @@ func (s *store) condemn(err error) {
 func (s *store) commit(l *layer, c ledger.Checkpoint, registered ledger.Log) error {
 	return s.write(l, func(b *pebble.Batch) error {
 		return b.Set([]byte{prefixMeta}, appendMeta(nil, registered, c), nil)
-	})
-}
-
-// keep writes a layer of a store that is being built, and how far it is. The store counts as none all the same.
-func (s *store) keep(l *layer, at *building, registered ledger.Log) error {
-	return s.write(l, func(b *pebble.Batch) error {
-		return b.Set([]byte{prefixBuilding}, appendBuilding(nil, registered, at), nil)
 	})
 }
 

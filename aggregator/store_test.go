@@ -116,9 +116,7 @@ func TestDigestIsOfContents(t *testing.T) {
 	for n := int64(1); n <= 3; n++ {
 		mustCommit(t, one, n)
 		l, _ := numbered(two, n)
-		if err := two.keep(l, &building{stage: stageEntries}, testLog()); err != nil {
-			t.Fatal(err)
-		}
+		must(t, filled(t, two, l).ingest(t.Context()))
 	}
 	d1, err1 := one.digest()
 	d2, err2 := two.digest()
@@ -195,7 +193,7 @@ func TestHalfBuiltStateIsNone(t *testing.T) {
 	dir, o := filepath.Join(t.TempDir(), "p"), testOptions(t)
 	s := mustCreate(t, dir, o)
 	l, _ := numbered(s, 1)
-	must(t, s.keep(l, &building{stage: stageEntries}, testLog()))
+	must(t, filled(t, s, l).ingest(t.Context()))
 	mustClose(t, s)
 	if _, err := openStore(dir, testLog(), testPartition, o); !errors.Is(err, errNoState) {
 		t.Errorf("error %v, want errNoState", err)

@@ -53,9 +53,10 @@ type Restorer interface {
 	// Entries yields each entry of a partition below an offset exactly once, grouped by account and, within it, in
 	// the order of the log; accounts come in the order of their bytes. Rows from that offset on may be half a batch and
 	// are never yielded. The sequence begins after a place, at the first row when that is nil, and ends after the first
-	// error.
+	// error. Of a row it has what a state is made of: position, account, subscription, meter and its type, event id, kind,
+	// type, usage id, quantity, outcome, period, bucket, time of use, fingerprint and rules. All else is zero.
 	Entries(ctx context.Context, log uint32, partition int32, below int64, after *Place) iter.Seq2[Entry, error]
-	// Refusals is the same for refusals.
+	// Refusals is the same for refusals. They have position, account, event id, kind, outcome, fingerprint and rules.
 	Refusals(ctx context.Context, log uint32, partition int32, below int64, after *Place) iter.Seq2[Refusal, error]
 	// EarlierEntries yields the entries of all logs before l whose account belongs to a partition of l (Kafka's default
 	// partitioner over l.Partitions), grouped by account and, within it, in the order of (log, offset, index).
@@ -81,6 +82,10 @@ type Watcher interface {
 
 // Auditor gives what a verification compares beside the rows of Restorer.
 type Auditor interface {
+	// WholeEntries yields what Restorer.Entries does from the first row on, with all that a row has.
+	WholeEntries(ctx context.Context, log uint32, partition int32, below int64) iter.Seq2[Entry, error]
+	// WholeRefusals is the same for refusals.
+	WholeRefusals(ctx context.Context, log uint32, partition int32, below int64) iter.Seq2[Refusal, error]
 	// Totals yields every total whose last change stands in a partition of a log, each once, in no particular order.
 	// The sequence ends after the first error.
 	Totals(ctx context.Context, log uint32, partition int32) iter.Seq2[Total, error]

@@ -23,7 +23,7 @@ type actual struct {
 }
 
 func (c *comparison) compareEntries(ctx context.Context) error {
-	all := c.Ledger.Entries(ctx, c.known.Log, c.known.Partition, c.known.Next, nil)
+	all := c.Ledger.WholeEntries(ctx, c.known.Log, c.known.Partition, c.known.Next)
 	return c.compare(tableEntries, "entries", &c.result.Entries, columns((*packer).entry), func(yield func(actual, error) bool) {
 		for e, err := range all {
 			if !yield(actual{rowKey(tableEntries, e.AccountID, e.Position), e.EventID, packed((*packer).entry, &e), nil}, err) {
@@ -34,7 +34,7 @@ func (c *comparison) compareEntries(ctx context.Context) error {
 }
 
 func (c *comparison) compareRefusals(ctx context.Context) error {
-	all := c.Ledger.Refusals(ctx, c.known.Log, c.known.Partition, c.known.Next, nil)
+	all := c.Ledger.WholeRefusals(ctx, c.known.Log, c.known.Partition, c.known.Next)
 	return c.compare(tableRefusals, "refusals", &c.result.Refusals, columns((*packer).refusal), func(yield func(actual, error) bool) {
 		for r, err := range all {
 			if !yield(actual{rowKey(tableRefusals, r.AccountID, r.Position), r.EventID, packed((*packer).refusal, &r), nil}, err) {

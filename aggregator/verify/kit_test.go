@@ -100,6 +100,9 @@ func (w *world) verify(l *memLedger) *Report {
 func (w *world) options(l *memLedger) Options {
 	o := Options{Replay: w.replay(), Ledger: l, Slog: slog.New(slog.DiscardHandler)}
 	o.Replay.Restorer = l
+	if l.asked != nil { // what it does, it does to a ledger that nobody else reads meanwhile
+		o.Parallel = 1
+	}
 	return o
 }
 

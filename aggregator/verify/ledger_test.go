@@ -77,12 +77,22 @@ func (m *memLedger) Checkpoint(ctx context.Context, log uint32, partition int32)
 
 // Entries implements ledger.Restorer.
 func (m *memLedger) Entries(ctx context.Context, log uint32, partition int32, below int64, _ *ledger.Place) iter.Seq2[ledger.Entry, error] {
+	return m.WholeEntries(ctx, log, partition, below)
+}
+
+// WholeEntries implements ledger.Auditor.
+func (m *memLedger) WholeEntries(ctx context.Context, log uint32, partition int32, below int64) iter.Seq2[ledger.Entry, error] {
 	m.ask("entries")
 	return inOrder(ctx, m.entries, log, partition, below, func(e *ledger.Entry) (string, reckoner.Position) { return e.AccountID, e.Position })
 }
 
 // Refusals implements ledger.Restorer.
 func (m *memLedger) Refusals(ctx context.Context, log uint32, partition int32, below int64, _ *ledger.Place) iter.Seq2[ledger.Refusal, error] {
+	return m.WholeRefusals(ctx, log, partition, below)
+}
+
+// WholeRefusals implements ledger.Auditor.
+func (m *memLedger) WholeRefusals(ctx context.Context, log uint32, partition int32, below int64) iter.Seq2[ledger.Refusal, error] {
 	m.ask("refusals")
 	return inOrder(ctx, m.refusals, log, partition, below, func(r *ledger.Refusal) (string, reckoner.Position) { return r.AccountID, r.Position })
 }

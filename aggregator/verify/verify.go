@@ -3,11 +3,16 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"reckoner/aggregator"
 	"reckoner/ledger"
@@ -23,11 +28,14 @@ type Ledger interface {
 type Options struct {
 	Replay aggregator.Replay
 	Ledger Ledger
-	// Progress is told how many records of a partition have been replayed, out of how many. It may be nil.
+	// Progress is told how many records of a partition have been replayed, out of how many. It may be nil. It is called by
+	// one goroutine at a time, of partitions that are verified side by side in turns.
 	Progress func(partition int32, done, total int64)
 	// DifferencesMax bounds the differences that are kept; all are counted. 0: 1,000.
 	DifferencesMax int
-	Slog           *slog.Logger
+	// Parallel is how many partitions are verified side by side; 0: one a processor, eight at most.
+	Parallel int
+	Slog     *slog.Logger
 }
 
 // Difference is one thing in which the ledger is not what the log gives.
@@ -96,18 +104,62 @@ type tally struct {
 // the report.
 //
 // It may run beside the system: events are compared below the checkpoint that it reads first, and each total at its
-// own position. Memory is bounded; the temporary directory takes about what the largest partition's rows take.
+// own position. Memory is bounded; the temporary directory takes about what the rows of the largest partitions take that
+// are verified side by side.
 func Run(ctx context.Context, o Options) (*Report, error) {
-	if o.DifferencesMax == 0 {
-		o.DifferencesMax = 1000
+	o.DifferencesMax = cmp.Or(o.DifferencesMax, 1000)
+	o.Parallel = max(1, min(cmp.Or(o.Parallel, runtime.GOMAXPROCS(0)), parallelMax, int(o.Replay.Log.Partitions)))
+	o.Replay.CacheBytes /= int64(o.Parallel)
+	if o.Progress != nil {
+		o.Progress = inTurns(o.Progress)
 	}
-	report := &Report{}
+	parts := make([]*Report, o.Replay.Log.Partitions)
+	g, each := errgroup.WithContext(ctx)
+	g.SetLimit(o.Parallel)
 	for number := range o.Replay.Log.Partitions {
-		if err := o.partition(ctx, report, number); err != nil {
-			return report, fmt.Errorf("partition %d: %w", number, err)
-		}
+		parts[number] = &Report{}
+		g.Go(func() error {
+			if err := each.Err(); err != nil {
+				return err
+			}
+			if err := o.partition(each, parts[number], number); err != nil {
+				return fmt.Errorf("partition %d: %w", number, err)
+			}
+			return nil
+		})
+	}
+	err := g.Wait()
+	report := &Report{}
+	for _, part := range parts {
+		report.append(o.DifferencesMax, part)
+	}
+	if err != nil {
+		return report, err
 	}
 	return report, o.strays(ctx, report)
+}
+
+// parallelMax bounds the memory and the disk that a verification takes, whatever the machine.
+const parallelMax = 8
+
+// inTurns keeps callers of progress apart.
+func inTurns(progress func(int32, int64, int64)) func(int32, int64, int64) {
+	var mu sync.Mutex
+	return func(partition int32, done, total int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		progress(partition, done, total)
+	}
+}
+
+// append adds what was found of another partition.
+func (r *Report) append(limit int, part *Report) {
+	r.Partitions = append(r.Partitions, part.Partitions...)
+	r.Differences = append(r.Differences, part.Differences[:min(len(part.Differences), limit-len(r.Differences))]...)
+	r.Found += part.Found
+	for remedy, n := range part.Remedies {
+		r.Remedies[remedy] += n
+	}
 }
 
 func (r *Report) add(limit int, d Difference) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"time"
 
@@ -17,7 +16,7 @@ func newVerify() *cobra.Command {
 		Use: "verify", Short: "Replay the log beside the ledger and compare them bit by bit", Args: cobra.NoArgs,
 		Long: "Replay the log from its first record through a fresh machine and compare every entry, refusal, total and checkpoint with\n" +
 			"what the ledger holds. It may run beside the system, a running `dev` included. It needs room in the temporary directory\n" +
-			"(TMPDIR), about what the rows of the largest partition take.\n\n" +
+			"(TMPDIR), about what the rows of the largest partitions take: as many as there are processors, eight at most.\n\n" +
 			"Exit status: 0 when nothing differs, 1 otherwise.",
 		Example: "  reckoner verify\n  reckoner verify --brokers kafka-1:9092 --clickhouse http://clickhouse:8123",
 	}
@@ -39,17 +38,22 @@ func newVerify() *cobra.Command {
 	return c
 }
 
-// showProgress draws a bar a partition.
+// showProgress draws one bar for all partitions that are on their way, or were.
 func showProgress(out io.Writer) func(partition int32, done, total int64) {
 	var bar *progressbar.ProgressBar
-	current := int32(-1)
+	type records struct{ done, total int64 }
+	partitions := make(map[int32]records)
+	var all records
 	return func(partition int32, done, total int64) {
-		if partition != current {
-			current = partition
-			bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(out), progressbar.OptionShowCount(),
+		before := partitions[partition]
+		partitions[partition] = records{done, total}
+		all.done, all.total = all.done+done-before.done, all.total+total-before.total
+		if bar == nil || bar.IsFinished() {
+			bar = progressbar.NewOptions64(all.total, progressbar.OptionSetWriter(out), progressbar.OptionShowCount(),
 				progressbar.OptionShowIts(), progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish(),
-				progressbar.OptionSetDescription(fmt.Sprintf("partition %d", partition)))
+				progressbar.OptionSetDescription("records"))
 		}
-		_ = bar.Set64(done) // a bar that cannot be drawn is no reason to stop
+		bar.ChangeMax64(all.total)
+		_ = bar.Set64(all.done) // a bar that cannot be drawn is no reason to stop
 	}
 }

@@ -23,6 +23,16 @@ func (l *Ledger) Audit(ctx context.Context, log uint32, partition int32, below i
 	return c, nil
 }
 
+// WholeEntries implements ledger.Auditor. Rows are streamed: memory is bounded by a few blocks.
+func (l *Ledger) WholeEntries(ctx context.Context, log uint32, partition int32, below int64) iter.Seq2[ledger.Entry, error] {
+	return stream(ctx, l, l.queries.wholeEntries, unpacked(wholeEntry), restoreArgs(log, partition, below)...)
+}
+
+// WholeRefusals implements ledger.Auditor.
+func (l *Ledger) WholeRefusals(ctx context.Context, log uint32, partition int32, below int64) iter.Seq2[ledger.Refusal, error] {
+	return stream(ctx, l, l.queries.wholeRefusals, unpacked(wholeRefusal), restoreArgs(log, partition, below)...)
+}
+
 // Totals implements ledger.Auditor.
 func (l *Ledger) Totals(ctx context.Context, log uint32, partition int32) iter.Seq2[ledger.Total, error] {
 	return stream(ctx, l, l.queries.totals, scanTotal, ch.Named("log", log), ch.Named("partition", partition))

@@ -14,7 +14,7 @@ type queries struct {
 	migrationsApplied, migrationRecord                             string
 	insertEntries, insertRefusals, insertTotals, insertCheckpoints string
 	checkpoint, restoreEntries, restoreRefusals, audit, totals     string
-	earlierEntries, earlierRefusals                                string
+	earlierEntries, earlierRefusals, wholeEntries, wholeRefusals   string
 	logs, logRegister, losses, transactions, usageSources, debited string
 	strays, accountsOfEntries, accountsOfTotals, unbalanced        string
 	insertCatalog, catalogVersion                                  string
@@ -37,6 +37,8 @@ func loadQueries() (queries, error) {
 		"totals":               &q.totals,
 		"earlier_entries":      &q.earlierEntries,
 		"earlier_refusals":     &q.earlierRefusals,
+		"whole_entries":        &q.wholeEntries,
+		"whole_refusals":       &q.wholeRefusals,
 		"logs":                 &q.logs,
 		"log_register":         &q.logRegister,
 		"losses":               &q.losses,

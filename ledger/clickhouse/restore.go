@@ -60,26 +60,22 @@ func (l *Ledger) Checkpoints(ctx context.Context, log uint32) (all []ledger.Chec
 
 // Entries implements ledger.Restorer. Rows are streamed: memory is bounded by a few blocks.
 func (l *Ledger) Entries(ctx context.Context, log uint32, partition int32, below int64, after *ledger.Place) iter.Seq2[ledger.Entry, error] {
-	var row entryRow
-	return stream(ctx, l, l.queries.restoreEntries, row.scan, afterArgs(restoreArgs(log, partition, below), after)...)
+	return stream(ctx, l, l.queries.restoreEntries, unpacked(restoredEntry), afterArgs(restoreArgs(log, partition, below), after)...)
 }
 
 // Refusals implements ledger.Restorer.
 func (l *Ledger) Refusals(ctx context.Context, log uint32, partition int32, below int64, after *ledger.Place) iter.Seq2[ledger.Refusal, error] {
-	var row refusalRow
-	return stream(ctx, l, l.queries.restoreRefusals, row.scan, afterArgs(restoreArgs(log, partition, below), after)...)
+	return stream(ctx, l, l.queries.restoreRefusals, unpacked(restoredRefusal), afterArgs(restoreArgs(log, partition, below), after)...)
 }
 
 // EarlierEntries implements ledger.Restorer.
 func (l *Ledger) EarlierEntries(ctx context.Context, log ledger.Log, partition int32, after *ledger.Place) iter.Seq2[ledger.Entry, error] {
-	var row entryRow
-	return stream(ctx, l, l.queries.earlierEntries, row.scan, afterArgs(earlierArgs(log, partition), after)...)
+	return stream(ctx, l, l.queries.earlierEntries, unpacked(restoredEntry), afterArgs(earlierArgs(log, partition), after)...)
 }
 
 // EarlierRefusals implements ledger.Restorer.
 func (l *Ledger) EarlierRefusals(ctx context.Context, log ledger.Log, partition int32, after *ledger.Place) iter.Seq2[ledger.Refusal, error] {
-	var row refusalRow
-	return stream(ctx, l, l.queries.earlierRefusals, row.scan, afterArgs(earlierArgs(log, partition), after)...)
+	return stream(ctx, l, l.queries.earlierRefusals, unpacked(restoredRefusal), afterArgs(earlierArgs(log, partition), after)...)
 }
 
 func earlierArgs(log ledger.Log, partition int32) []any {

@@ -11,7 +11,7 @@ import (
 	"reckoner/ledger"
 )
 
-// entryRow scans the columns of restore_entries.sql and transactions.sql.
+// entryRow scans the columns of transactions.sql and v1_entry.sql.
 type entryRow struct {
 	entry                    ledger.Entry
 	meterType, kind, outcome uint8
@@ -51,7 +51,7 @@ func (r *entryRow) scan(rows driver.Rows) (ledger.Entry, error) {
 	return *e, nil
 }
 
-// refusalRow scans the columns of restore_refusals.sql.
+// refusalRow scans the columns of v1_event_refusals.sql.
 type refusalRow struct {
 	refusal                  ledger.Refusal
 	meterType, kind, outcome uint8

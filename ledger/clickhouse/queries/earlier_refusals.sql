@@ -1,8 +1,5 @@
-SELECT
-    `log`, `partition`, `offset`, `index`, account_id, organization_id, project_id, subscription_id,
-    toString(meter) AS meter, toUInt8(meter_type) AS meter_type, event_id, toUInt8(kind) AS kind, toString(type) AS type,
-    usage_id, toString(requested) AS requested, toUInt8(outcome) AS outcome, reason, usage_time, received_at,
-    toString(source) AS source, fingerprint, rules
+SELECT formatRow('RowBinary',
+    `log`, `partition`, `offset`, `index`, account_id, event_id, kind, outcome, fingerprint, rules) AS packed
 FROM refusals FINAL
 WHERE `log` < {log:UInt32}
     AND bitAnd(kafkaMurmurHash(account_id), 2147483647) % {partitions:UInt32} = {partition:UInt32}

@@ -525,6 +525,84 @@ ALTER TABLE refusals MODIFY SETTING auto_statistics_types = '';
 
 ALTER TABLE totals MODIFY SETTING auto_statistics_types = '';
 
+-- 0010_fast_totals
+ALTER TABLE totals MODIFY COLUMN IF EXISTS account_id CODEC(LZ4),
+    MODIFY COLUMN subscription_id CODEC(LZ4),
+    MODIFY COLUMN period_start CODEC(LZ4), MODIFY COLUMN period_end CODEC(LZ4), MODIFY COLUMN bucket CODEC(Delta, LZ4),
+    MODIFY COLUMN quantity CODEC(LZ4), MODIFY COLUMN events CODEC(LZ4), MODIFY COLUMN reverts CODEC(LZ4),
+    MODIFY COLUMN first_use CODEC(Delta, LZ4), MODIFY COLUMN last_use CODEC(Delta, LZ4), MODIFY COLUMN reading_log CODEC(LZ4),
+    MODIFY COLUMN reading_partition CODEC(LZ4), MODIFY COLUMN reading_offset CODEC(LZ4), MODIFY COLUMN reading_index CODEC(LZ4),
+    MODIFY COLUMN `log` CODEC(LZ4), MODIFY COLUMN `partition` CODEC(LZ4), MODIFY COLUMN `offset` CODEC(LZ4),
+    MODIFY COLUMN `index` CODEC(LZ4), MODIFY COLUMN version CODEC(LZ4);
+
+CREATE OR REPLACE VIEW account_usage AS
+SELECT
+    account_id, meter, toString(t.meter_type) AS meter_type, bucket,
+    if(t.meter_type = 'rate', max(level), sum(level)) AS quantity, sum(bucket_events) AS events
+FROM
+(
+    SELECT
+        account_id, subscription_id, meter, meter_type, bucket, multiIf(
+            meter_type = 'interval', sumIf(quantity, meter_type = 'interval'),
+            meter_type = 'total', argMaxIf(quantity, (last_use, reading_log, reading_offset, reading_index), meter_type = 'total'),
+            maxIf(quantity, meter_type = 'rate')) AS level, sum(events) AS bucket_events
+    FROM totals FINAL
+    GROUP BY account_id, subscription_id, meter, meter_type, bucket
+) AS t
+GROUP BY account_id, meter, t.meter_type, bucket;
+
+CREATE OR REPLACE VIEW subscription_totals AS
+SELECT
+    account_id, subscription_id, meter, toString(t.meter_type) AS meter_type, period_start, period_end,
+    level AS quantity, period_events AS events, period_reverts AS reverts
+FROM
+(
+    SELECT
+        account_id, subscription_id, meter, meter_type, period_start, period_end, multiIf(
+            meter_type = 'interval', sumIf(quantity, meter_type = 'interval'),
+            meter_type = 'total', argMaxIf(quantity, (last_use, reading_log, reading_offset, reading_index), meter_type = 'total'),
+            maxIf(quantity, meter_type = 'rate')) AS level,
+        sum(events) AS period_events, sum(reverts) AS period_reverts
+    FROM totals FINAL
+    GROUP BY account_id, subscription_id, meter, meter_type, period_start, period_end
+) AS t;
+
+CREATE OR REPLACE VIEW account_period_totals AS
+SELECT
+    account_id, meter, toString(t.meter_type) AS meter_type, period_start, period_end,
+    if(t.meter_type = 'rate', max(level), sum(level)) AS quantity, sum(period_events) AS events,
+    sum(period_reverts) AS reverts
+FROM
+(
+    SELECT
+        account_id, subscription_id, meter, meter_type, period_start, period_end, multiIf(
+            meter_type = 'interval', sumIf(quantity, meter_type = 'interval'),
+            meter_type = 'total', argMaxIf(quantity, (last_use, reading_log, reading_offset, reading_index), meter_type = 'total'),
+            maxIf(quantity, meter_type = 'rate')) AS level,
+        sum(events) AS period_events, sum(reverts) AS period_reverts
+    FROM totals FINAL
+    GROUP BY account_id, subscription_id, meter, meter_type, period_start, period_end
+) AS t
+GROUP BY account_id, meter, t.meter_type, period_start, period_end;
+
+CREATE OR REPLACE VIEW account_totals AS
+SELECT
+    account_id, meter, toString(t.meter_type) AS meter_type,
+    if(t.meter_type = 'rate', max(level), sum(level)) AS quantity, sum(all_events) AS events,
+    sum(all_reverts) AS reverts, min(first) AS first_use, max(last) AS last_use
+FROM
+(
+    SELECT
+        account_id, subscription_id, meter, meter_type, multiIf(
+            meter_type = 'interval', sumIf(quantity, meter_type = 'interval'),
+            meter_type = 'total', argMaxIf(quantity, (last_use, reading_log, reading_offset, reading_index), meter_type = 'total'),
+            maxIf(quantity, meter_type = 'rate')) AS level, sum(events) AS all_events,
+        sum(reverts) AS all_reverts, min(first_use) AS first, max(last_use) AS last
+    FROM totals FINAL
+    GROUP BY account_id, subscription_id, meter, meter_type
+) AS t
+GROUP BY account_id, meter, t.meter_type;
+
 -- create_database
 CREATE DATABASE IF NOT EXISTS `reckoner`;
 
