@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -178,14 +179,13 @@ func asRoot(t *testing.T, args ...string) {
 
 // diskFills has an aggregator on a small disk of its own.
 func (w *world) diskFills(p *prometheus, t *testing.T) {
-	const size = 256 << 20
 	disk := filepath.Join(w.dir, "disk")
 	must(t, os.Mkdir(disk, 0o700))
-	asRoot(t, "mount", "-t", "tmpfs", "-o", "size=256m,mode=777", "tmpfs", disk)
+	asRoot(t, "mount", "-t", "tmpfs", "-o", "size=1g,mode=777", "tmpfs", disk)
 	a := w.process(t, "aggregate", "--data-dir", filepath.Join(disk, "data"))
 	t.Cleanup(func() {
 		a.Terminate(t)
-		asRoot(t, "umount", disk)
+		asRoot(t, "umount", "--lazy", disk)
 	})
 	a.start(t)
 	p.smallDisk = a.ops
@@ -196,29 +196,28 @@ func (w *world) diskFills(p *prometheus, t *testing.T) {
 	ballast, err := os.Create(filepath.Join(disk, "ballast"))
 	must(t, err)
 	block := bytes.Repeat([]byte("x"), 1<<20)
-	fill := func(upTo int64) {
+	fill := func(left uint64) { // in percent; the states take their own share
 		for {
-			at, err := ballast.Seek(0, 1)
-			must(t, err)
-			if at >= upTo {
+			var fs syscall.Statfs_t
+			must(t, syscall.Statfs(disk, &fs))
+			if fs.Bavail*100 <= left*fs.Blocks {
 				return
 			}
 			_, err = ballast.Write(block)
 			must(t, err)
 		}
 	}
-	fill(size * 55 / 100)
 	grown := time.NewTicker(time.Second)
 	defer grown.Stop()
-	for i := range int64(40) { // a megabyte a second, which is a day's worth in production
+	for left := uint64(45); left > 15; left-- { // a percent a second, which is a day's worth in production
 		<-grown.C
-		fill(size*55/100 + i<<20)
+		fill(left)
 		if found, err := p.firing("ReckonerStateDiskFilling"); err == nil && len(found) > 0 {
 			break
 		}
 	}
 	p.fires(t, patience, "ReckonerStateDiskFilling", a.ops)
-	fill(size * 93 / 100)
+	fill(8)
 	p.fires(t, patience, "ReckonerStateDiskAlmostFull", a.ops)
 	must(t, ballast.Close())
 	must(t, os.Remove(ballast.Name()))
