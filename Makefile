@@ -18,7 +18,7 @@ ROUNDS ?= 100
 SEED ?= 0
 KAFKA ?= embedded
 
-.PHONY: help build run test check lint unit sim chaos bench test-kafka interop generate fuzz clean
+.PHONY: help build run test check lint unit sim chaos bench test-kafka test-ops interop generate fuzz clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,12 @@ bench: build ## Measure the performance goals, each beside its floor. Flags go i
 test-kafka: ## Run the tests on three brokers of Apache Kafka. Needs a JDK (17 or newer) and Maven, too.
 	go vet -tags kafka ./internal/kafkatest/... ./internal/e2e/...
 	go test -tags kafka -count=1 -p 1 -timeout 10m -run '^TestApache' ./internal/e2e/...
+
+# In minutes, what takes hours in production: the clock of the rules runs faster. The disk that fills is mounted for it, which
+# needs root, or sudo without a password.
+test-ops: ## Make every alert fire, and run the dashboard and the runbooks, under a real Prometheus. Needs Debian's package prometheus.
+	go vet -tags ops ./internal/opstest/...
+	go test -tags ops -count=1 -timeout 20m ./internal/opstest/...
 
 interop: build interop/node_modules/.package-lock.json ## Drive a running server with clients nobody here wrote.
 	cd interop && node --test

@@ -69,6 +69,7 @@ func (a *Audit) Run(ctx context.Context) error {
 	for pause := a.o.Interval; sleep(ctx, pause); {
 		started := time.Now()
 		if err := a.step(ctx); err != nil && ctx.Err() == nil {
+			a.metrics.failures.Inc()
 			a.o.Slog.Warn("totals not checked against entries", "error", err)
 		}
 		pause = max(a.o.Interval, auditRest*time.Since(started))

@@ -199,6 +199,16 @@ func (a *audited) runFor(t *testing.T, d time.Duration) {
 	must(t, a.Run(ctx))
 }
 
+// What could not be looked at is counted: an audit that sees nothing finds nothing.
+func TestAuditCountsItsFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAudited(newBooks(3))
+		a.books.err = errLedgerDown
+		a.runFor(t, a.o.Interval*5/2)
+		a.wantMetric(t, "reckoner_audit_failures_total", 2)
+	})
+}
+
 // A ledger that fails is asked for the same accounts again.
 func TestAuditSkipsNothingWhenTheLedgerFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,11 +1,9 @@
 package aggregator
 
 import (
-	"math"
 	"strconv"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"reckoner"
@@ -20,6 +18,7 @@ type metrics struct {
 	assigned   prometheus.Gauge
 	member     prometheus.Gauge
 	stopped    prometheus.Gauge
+	halted     *prometheus.GaugeVec
 	retries    *prometheus.CounterVec
 	restored   *prometheus.CounterVec
 	unrestored *prometheus.GaugeVec
@@ -58,6 +57,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		stopped: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "reckoner_aggregator_stopped_partitions", Help: "Partitions that stand still until a person acts; the log and /readyz say why.",
 		}),
+		halted: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "reckoner_aggregator_partition_stopped", Help: "1 while the partition stands still until a person acts, else 0.",
+		}, []string{"partition"}),
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "reckoner_aggregator_retries_total", Help: "Attempts that failed and were made again, by what was attempted.",
 		}, []string{"step"}),
@@ -84,7 +86,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for _, o := range reckoner.Outcomes() {
 		m.events.WithLabelValues(o.String())
 	}
-	reg.MustRegister(m.events, m.batch, m.flush, m.offset, m.lag, m.assigned, m.member, m.stopped, m.retries, m.restored, m.unrestored, m.unanswered, m.unreported, m.filters, m.learning)
+	for _, step := range []string{"consume", "insert", "dead letter"} { // a first failure is a rise from 0
+		m.retries.WithLabelValues(step)
+	}
+	reg.MustRegister(m.events, m.batch, m.flush, m.offset, m.lag, m.assigned, m.member, m.stopped, m.halted, m.retries, m.restored, m.unrestored, m.unanswered, m.unreported, m.filters, m.learning)
 	return m
 }
 
@@ -103,10 +108,15 @@ func (m *metrics) flushed(records int, took time.Duration) {
 
 // position shows what is known of a partition; unknown is not shown as 0.
 func (m *metrics) position(p *PartitionStatus) {
+	label := strconv.Itoa(int(p.Partition))
+	halted := 0.0
+	if final(p.Err) {
+		halted = 1
+	}
+	m.halted.WithLabelValues(label).Set(halted)
 	if p.Next < 0 {
 		return
 	}
-	label := strconv.Itoa(int(p.Partition))
 	m.offset.WithLabelValues(label).Set(float64(p.Next))
 	if p.LogNext >= 0 {
 		m.lag.WithLabelValues(label).Set(float64(p.Lag()))
@@ -135,23 +145,11 @@ func (m *metrics) restoredOrNot(partition int32) {
 	}
 }
 
-// observeDisk shows the room that is left for the states; what cannot be asked is not a number.
-func observeDisk(reg prometheus.Registerer, dir string) {
-	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "reckoner_aggregator_state_disk_free_bytes", Help: "Bytes that are free on the disk of the local states. A full disk ends the process.",
-	}, func() float64 {
-		usage, err := vfs.Default.GetDiskUsage(dir)
-		if err != nil {
-			return math.NaN()
-		}
-		return float64(usage.AvailBytes)
-	}))
-}
-
 // released forgets the gauges of partitions that another process works on now.
 func (m *metrics) released() {
 	m.offset.Reset()
 	m.lag.Reset()
+	m.halted.Reset()
 	m.assigned.Set(0)
 	m.member.Set(0)
 }

@@ -43,6 +43,9 @@ func (s *site) noticed(r *running) time.Duration {
 		if got := r.gauge(s.t, "reckoner_aggregator_stopped_partitions"); got != 3 {
 			return fmt.Sprintf("%d partitions are shown as stopped", got)
 		}
+		if got := r.gauge(s.t, "reckoner_aggregator_partition_stopped"); got != 1 {
+			return fmt.Sprintf("that the first partition is stopped is shown as %d", got)
+		}
 		return ""
 	})
 	took := time.Since(began)
@@ -98,6 +101,9 @@ func TestLedgerIsExchangedUnderARunningAggregator(t *testing.T) {
 		eventually(t, func() string { return strings.TrimSpace(strings.TrimPrefix(r.says(r.Ops.ready), "ok")) })
 		if got := r.gauge(t, "reckoner_aggregator_stopped_partitions"); got != 0 {
 			t.Errorf("%d partitions are shown as stopped", got)
+		}
+		if got := r.gauge(t, "reckoner_aggregator_partition_stopped"); got != 0 {
+			t.Errorf("that the first partition is stopped is shown as %d", got)
 		}
 	}
 	s.write(20, "d", "c")

@@ -128,5 +128,8 @@ func (p *Process) awaitLog(ctx context.Context, client *bus.Client, l *clickhous
 		}
 		return fits(current, int32(n))
 	})
+	if err == nil {
+		p.showLog(current)
+	}
 	return current, err
 }

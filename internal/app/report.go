@@ -78,6 +78,7 @@ func (p *Process) serveReports(c ingest.Catalogs, runs ingest.ReportRuns) error 
 // report starts the schedule, and lets others start runs. Both are told to end before either is waited for.
 func (p *Process) report(r *runner.Runner, runs *reportRuns) {
 	s, started := p.Settings.Report, time.Now()
+	p.showSchedule(s.Every)
 	runs.use(afterTheTick(r.Run))
 	p.OnStop("runs of reports", runs.wait)
 	p.Ops.Healthy("reports", func(context.Context) error {

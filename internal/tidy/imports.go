@@ -48,6 +48,7 @@ func layers() []layer {
 		{dir: "internal/openapi", may: []string{"internal/openapi"}, tests: []string{"internal/catalog"}},
 		{dir: "internal/wire", may: []string{".", "internal/wire"}},
 		{dir: "internal/embedded", may: []string{"internal/embedded"}},
+		{dir: "internal/opstest", tests: []string{".", "internal", "ledger/report/partner", "configs"}},
 		{dir: "internal/processtest", may: []string{"internal/embedded"}},
 		{dir: "internal/send", may: []string{"."}, tests: []string{"configs", "internal/catalog"}},
 		{dir: "internal/tidy"},

@@ -13,6 +13,11 @@ type metrics struct {
 	seconds *prometheus.HistogramVec
 }
 
+// tableNames are the tables that rows are inserted into.
+func tableNames() []string {
+	return []string{"entries", "refusals", "totals", "checkpoints", "catalog", "reports", "report_claims"}
+}
+
 func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		rows: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -25,6 +30,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "reckoner_ledger_insert_seconds", Help: "Time of one insert, from its first column to the acknowledgement.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 16),
 		}, []string{"table"}),
+	}
+	for _, table := range tableNames() { // a first failure is a rise from 0, where a new series would be no rise
+		m.errors.WithLabelValues(table)
 	}
 	if reg != nil {
 		reg.MustRegister(m.rows, m.errors, m.seconds)

@@ -135,6 +135,12 @@ func TestInsertsListTheColumnsOfTheTables(t *testing.T) {
 	compareInsert(t, tables.catalog)
 	compareInsert(t, tables.reports)
 	compareInsert(t, tables.claims)
+	names := []string{
+		tables.entries.name, tables.refusals.name, tables.totals.name, tables.checkpoints.name, tables.catalog.name, tables.reports.name, tables.claims.name,
+	}
+	if diff := cmp.Diff(names, tableNames()); diff != "" {
+		t.Errorf("tables that metrics know (-have +known):\n%s", diff)
+	}
 }
 
 func compareInsert[T any](t *testing.T, table *table[T]) {
