@@ -18,7 +18,7 @@ ROUNDS ?= 100
 SEED ?= 0
 KAFKA ?= embedded
 
-.PHONY: help build run test check lint unit sim chaos bench test-kafka test-ops interop generate fuzz clean
+.PHONY: help build run test check lint unit sim chaos bench test-kafka test-rules test-ops interop generate fuzz clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,10 @@ test-kafka: ## Run the tests on three brokers of Apache Kafka. Needs a JDK (17 o
 
 # In minutes, what takes hours in production: the clock of the rules runs faster. The disk that fills is mounted for it, which
 # needs root, or sudo without a password.
+test-rules: ## Check metrics and alert rules with promtool. Needs Debian's package prometheus.
+	go vet -tags ops ./internal/opstest/...
+	go test -tags ops -count=1 -timeout 10m -run 'ByPromtool|MetricsOfARunning' ./internal/opstest/...
+
 test-ops: ## Make every alert fire, and run the dashboard and the runbooks, under a real Prometheus. Needs Debian's package prometheus.
 	go vet -tags ops ./internal/opstest/...
 	go test -tags ops -count=1 -timeout 20m ./internal/opstest/...
