@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -122,5 +123,25 @@ func TestBucketsAreForgotten(t *testing.T) {
 	}
 	if len(r.of) > ratesMax+1 {
 		t.Errorf("%d buckets are kept", len(r.of))
+	}
+}
+
+// A process that only makes reports bounds its callers, too.
+func TestRateOfTheReportServer(t *testing.T) {
+	w, r := newRunsWorld(t)
+	close(r.ended)
+	limits := DefaultLimits()
+	limits.RateMax, limits.RateBurst = 1, 1
+	h, err := NewReportServer(ReportOptions{Catalog: w.catalog, Runs: r, Limits: limits})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{http.StatusOK, http.StatusTooManyRequests} {
+		req := httptest.NewRequest(http.MethodGet, "/admin/v1/reports/runs/run-1", nil)
+		req.Header.Set("Authorization", "Bearer root:se:cret")
+		rec := httptest.NewRecorder()
+		if h.ServeHTTP(rec, req); rec.Code != want {
+			t.Errorf("%d %s, want %d", rec.Code, rec.Body, want)
+		}
 	}
 }

@@ -36,6 +36,7 @@ func NewReportServer(o ReportOptions) (http.Handler, error) {
 	s := &Server{
 		catalog: o.Catalog, limits: o.Limits, log: o.Log, metrics: newMetrics(o.Registerer), now: time.Now,
 		newID: func() string { return uuid.Must(uuid.NewV7()).String() }, at: func(string) {}, bodies: budget{max: o.Limits.InflightBytesMax},
+		rates: newRates(o.Limits),
 	}
 	r := newReportRuns(s, o.Runs)
 	d, err := newDescription(s)
