@@ -45,11 +45,11 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if next == nil {
 		next = http.DefaultTransport
 	}
-	var sent bytes.Buffer
-	out := r
+	out, sent := r, &copied{}
 	if r.Body != nil && r.Body != http.NoBody {
+		sent.ReadCloser = r.Body
 		out = r.Clone(r.Context())
-		out.Body = readCloser{io.TeeReader(r.Body, &sent), r.Body}
+		out.Body = sent
 	}
 	res, err := next.RoundTrip(out)
 	if err != nil {
@@ -64,7 +64,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	res.Body = io.NopCloser(bytes.NewReader(body))
 	// A server may answer before it has read the body; then the request was refused, and what was sent of it does not matter.
-	exchange := &Exchange{Request: r, RequestBody: sent.Bytes(), Status: res.StatusCode, Header: res.Header, Body: body}
+	exchange := &Exchange{Request: r, RequestBody: sent.bytes(), Status: res.StatusCode, Header: res.Header, Body: body}
 	if t.skips(exchange) {
 		return res, nil
 	}
@@ -74,7 +74,26 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-type readCloser struct {
-	io.Reader
-	io.Closer
+// copied is a body that is copied as it is read. The client may still read when the answer has come.
+type copied struct {
+	io.ReadCloser
+
+	mu  sync.Mutex
+	all []byte
+}
+
+// Read implements io.Reader.
+func (c *copied) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all = append(c.all, p[:n]...)
+	return n, err
+}
+
+// bytes returns what was read until now.
+func (c *copied) bytes() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.all[:len(c.all):len(c.all)] // what follows is written behind it
 }

@@ -72,3 +72,41 @@ func TestTransportFailsTheTest(t *testing.T) {
 		t.Errorf("%d failures of %d exchanges, the first: %s", len(told.all), times, told.all[0])
 	}
 }
+
+// TestAnAnswerBeforeTheBodyIsSent is for the race detector: the client still reads the body when the answer is judged.
+func TestAnAnswerBeforeTheBodyIsSent(t *testing.T) {
+	c, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Request-Id", "r1")
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		_, _ = io.WriteString(w, `{"type":"about:blank","title":"Request Entity Too Large","status":413,"detail":"it is","instance":"/usages"}`)
+	}))
+	defer srv.Close()
+	transport, answered := &Transport{T: t, Checker: c}, 0
+	for range 20 {
+		r, err := http.NewRequest(http.MethodPost, srv.URL+"/usages", io.LimitReader(endless{}, 4<<20))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := transport.RoundTrip(r)
+		if err != nil {
+			continue // the server closed the connection while the body was on its way
+		}
+		answered++
+		_ = res.Body.Close()
+	}
+	if answered == 0 {
+		t.Error("no answer came")
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
