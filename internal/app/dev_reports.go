@@ -19,13 +19,16 @@ const partnerPath = "/partner"
 // receiver in this process, unless report.default_base_url names another.
 func (p *Process) ingestAndReport(ctx context.Context, client *bus.Client, l *clickhouse.Ledger, d *document) error {
 	runs := newReportRuns()
-	t, err := p.ingest(ctx, client, l, d, beside{runs: runs, handler: besidePartner(receiver.New(receiver.Options{}))})
+	partner := besidePartner(receiver.New(receiver.Options{}))
+	t, err := p.ingest(ctx, client, l, d, beside{runs: runs, handler: partner})
 	if err != nil {
 		return err
 	}
 	base := p.Settings.Report.DefaultBaseURL
 	if base == "" {
-		base = "http://" + reachable(t.addr) + partnerPath
+		if base, err = p.partnerURL(t.addr, partner(http.NotFoundHandler())); err != nil {
+			return err
+		}
 	}
 	r, err := p.reporter(client, l, t.catalog.Current, base)
 	if err != nil {
@@ -34,6 +37,22 @@ func (p *Process) ingestAndReport(ctx context.Context, client *bus.Client, l *cl
 	p.report(r, runs)
 	p.Log.Info("reports of installations without a base_url", "url", base+"/")
 	return nil
+}
+
+// partnerURL is where the reporter reaches the built-in receiver: on the port of the API, or, where that one encrypts and so asks
+// for what the reporter does not have, on a port of loopback that nobody else is told.
+func (p *Process) partnerURL(api string, partner http.Handler) (string, error) {
+	if p.Settings.TLS.CertFile == "" {
+		return "http://" + reachable(api) + partnerPath, nil
+	}
+	limits := p.limits()
+	addr, err := serve(p.Lifecycle, "built-in receiver of reports", "report.default_base_url", "127.0.0.1:0", &http.Server{
+		Handler: partner, ReadHeaderTimeout: limits.ReadHeaderTimeout, IdleTimeout: limits.IdleTimeout, MaxHeaderBytes: limits.HeaderBytesMax,
+	})
+	if err != nil {
+		return "", err
+	}
+	return "http://" + addr + partnerPath, nil
 }
 
 // besidePartner serves a receiver below its path, and the tier everywhere else.

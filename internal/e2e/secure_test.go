@@ -121,6 +121,26 @@ func TestGuardedInstallation(t *testing.T) {
 	}
 }
 
+// TestDevReportsWhereItsPortEncrypts: the receiver that is built in is reached although the reporter has no certificate.
+func TestDevReportsWhereItsPortEncrypts(t *testing.T) {
+	t.Parallel()
+	a := tlstest.NewAuthority(t, "authority")
+	cert, key := a.Files(t, "reckoner")
+	i := newInstallation(t, patient(), setting("tls.cert_file", cert), setting("tls.key_file", key), setting("tls.client_ca_file", a.File))
+	i.dev(t)
+	known := tlsfile.Client{CA: a.File, Cert: cert, Key: key}
+	status, body := sendOver(t, known, "https://"+i.api+"/admin/v1/reports/run", []byte("{}"))
+	var run struct {
+		Summary struct{ Installations, Accepted, Unchanged, Failed, Refused int }
+	}
+	if err := json.Unmarshal([]byte(body), &run); err != nil || status != http.StatusOK {
+		t.Fatalf("%d %s", status, body)
+	}
+	if s := run.Summary; s.Accepted+s.Unchanged != s.Installations || s.Installations == 0 {
+		t.Errorf("%s", body)
+	}
+}
+
 // withPassword asks for the user and the password that the URL has, as a server with users does.
 func withPassword(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -152,17 +172,23 @@ func wantNoSecret(t *testing.T, text string) {
 // postOver posts a usage of 2 over TLS. No answer is status 0.
 func postOver(t *testing.T, c tlsfile.Client, api, account, id string) (int, string) {
 	t.Helper()
+	text, err := json.Marshal(usages(m{"id": id, "amount": 2}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sendOver(t, c, "https://"+api+createPath(account), text)
+}
+
+// sendOver posts a body as the demo's credential.
+func sendOver(t *testing.T, c tlsfile.Client, url string, body []byte) (int, string) {
+	t.Helper()
 	config, err := c.Config()
 	if err != nil {
 		t.Fatal(err)
 	}
 	transport := &http.Transport{TLSClientConfig: config}
 	defer transport.CloseIdleConnections()
-	text, err := json.Marshal(usages(m{"id": id, "amount": 2}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+api+createPath(account), bytes.NewReader(text))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,9 +198,9 @@ func postOver(t *testing.T, c tlsfile.Client, api, account, id string) (int, str
 		return 0, err.Error()
 	}
 	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(res.Body)
+	answer, err := io.ReadAll(res.Body)
 	if err != nil {
 		return 0, err.Error()
 	}
-	return res.StatusCode, string(body)
+	return res.StatusCode, string(answer)
 }
