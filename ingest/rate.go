@@ -15,8 +15,9 @@ type rates struct {
 	perSecond int // 0: no bound
 	burst     int
 
-	mu sync.Mutex
-	of map[string]*rate.Limiter // by credential
+	mu     sync.Mutex
+	of     map[string]*rate.Limiter // by credential
+	latest time.Time
 }
 
 func newRates(l Limits) *rates {
@@ -62,6 +63,10 @@ func (s *Server) limit(c *call) error {
 func (r *rates) take(credential string, now time.Time) (remaining int, wait time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if now.Before(r.latest) { // received before one that overtook it: a bucket whose time goes back fills twice
+		now = r.latest
+	}
+	r.latest = now
 	l := r.of[credential]
 	if l == nil {
 		r.forget(now)

@@ -112,6 +112,22 @@ func TestRateProperty(t *testing.T) {
 	})
 }
 
+// Requests beside each other come to their bucket in another order than they were received in. That gives nobody more.
+func TestRateOfRequestsOutOfOrder(t *testing.T) {
+	r, now, allowed := newRates(Limits{RateMax: 100, RateBurst: 1}), noon(), 0
+	for range 1000 { // in 1 s
+		now = now.Add(time.Millisecond)
+		for _, received := range []time.Time{now, now.Add(-time.Millisecond)} {
+			if _, wait := r.take("c", received); wait == 0 {
+				allowed++
+			}
+		}
+	}
+	if allowed > 102 {
+		t.Errorf("%d requests in a second", allowed)
+	}
+}
+
 // Credentials come and go; what is kept of them does not grow without end.
 func TestBucketsAreForgotten(t *testing.T) {
 	r, now := newRates(Limits{RateMax: 10, RateBurst: 1}), noon()
