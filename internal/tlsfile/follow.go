@@ -14,9 +14,10 @@ type followed[T any] struct {
 	read  func() (T, error)
 	log   *slog.Logger
 
-	mu    sync.Mutex
-	value T
-	seen  []version
+	mu     sync.Mutex
+	value  T
+	seen   []version // when value was read
+	warned []version // of which it was said that they cannot be used
 }
 
 // version tells one state of a file from the next. Tools that renew put another file in its place, or write into it.
@@ -37,7 +38,8 @@ func follow[T any](files []string, read func() (T, error), log *slog.Logger) (*f
 }
 
 // current returns what the files hold. What cannot be used leaves the value before in force, for a renewal is not one
-// step: the certificate and its key fit each other only when both are written.
+// step: the certificate and its key fit each other only when both are written. It is tried again until it can be used, for the
+// reason may lie outside of the files: who may read them, how many files the process has open.
 func (f *followed[T]) current() T {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -45,14 +47,16 @@ func (f *followed[T]) current() T {
 	if slices.Equal(now, f.seen) {
 		return f.value
 	}
-	f.seen = now
 	value, err := f.read()
 	if err != nil {
-		f.log.Warn("TLS files changed and cannot be used; those from before stay in force", "files", f.files, "error", err)
+		if !slices.Equal(now, f.warned) {
+			f.log.Warn("TLS files changed and cannot be used; those from before stay in force", "files", f.files, "error", err)
+			f.warned = now
+		}
 		return f.value
 	}
 	f.log.Info("TLS files changed and are in force", "files", f.files)
-	f.value = value
+	f.value, f.seen, f.warned = value, now, nil
 	return f.value
 }
 
