@@ -88,3 +88,46 @@ func TestScratchHoldsNothing(t *testing.T) {
 	}
 	work.Wait()
 }
+
+// late is a publisher that says nothing of what it was given, and still has it when the request is over, as a producer's
+// lanes do after a timeout.
+type late struct {
+	mu         sync.Mutex
+	held, then []bus.Record // as given, and as it was at that time
+}
+
+func (l *late) Produce(_ context.Context, _ string, recs []bus.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range recs {
+		l.held = append(l.held, r)
+		l.then = append(l.then, bus.Record{Key: bytes.Clone(r.Key), Value: bytes.Clone(r.Value)})
+	}
+	return &bus.UnknownError{Err: context.DeadlineExceeded}
+}
+
+// TestUnacknowledgedRecordsStay: what may still be on its way to the log when its request was answered is not touched by
+// the requests that follow.
+func TestUnacknowledgedRecordsStay(t *testing.T) {
+	l := &late{}
+	w := newWorld(t, func(o *Options) { o.Publisher = l })
+	var work sync.WaitGroup
+	for seed := range uint64(4) {
+		work.Go(func() {
+			r := rand.New(rand.NewPCG(seed, 1))
+			for n := range 40 {
+				headers := []string{"Prefer: wait=1"}[:n%2]
+				w.serve(httptest.NewRequestWithContext(t.Context(), http.MethodPost, createPath, strings.NewReader(drawnBody(r))), headers...)
+			}
+		})
+	}
+	work.Wait()
+	if len(l.held) < 1000 {
+		t.Fatalf("%d records were given", len(l.held))
+	}
+	for i, r := range l.held {
+		if !bytes.Equal(r.Key, l.then[i].Key) || !bytes.Equal(r.Value, l.then[i].Value) {
+			t.Fatalf("record %d was %q, and is %q", i, l.then[i].Value, r.Value)
+		}
+	}
+}
