@@ -114,13 +114,14 @@ func TestGuardedBrokerRefuses(t *testing.T) {
 // A password that changes while the process runs is used from the next connection on.
 func TestPasswordIsAskedForEachConnection(t *testing.T) {
 	b, encrypted := guarded(t, broker.User{Mechanism: "SCRAM-SHA-512", Name: "reckoner", Password: "new"})
-	password := "old"
-	user := &bus.SASL{Mechanism: "scram-sha-512", Username: "reckoner", Password: func() (string, error) { return password, nil }}
+	var password atomic.Value // connections are made behind the test's back, too
+	password.Store("old")
+	user := &bus.SASL{Mechanism: "scram-sha-512", Username: "reckoner", Password: func() (string, error) { return password.Load().(string), nil }}
 	c := connect(t, b, bus.Dialer{TLS: encrypted, SASL: user})
 	if err := c.Ping(within(t)); err == nil {
 		t.Fatal("the old password is taken")
 	}
-	password = "new"
+	password.Store("new")
 	eventually(t, "the new password is used", func() bool { return c.Ping(within(t)) == nil })
 }
 
