@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ type bulk struct {
 	store  *store
 	log    ledger.Log
 	tables map[byte]*table // that are being written, by the first byte of their keys
-	at     []byte          // the building that they speak for
+	at     []byte          // the building that they speak for; nil: nothing was added since the last ingest
 	rows   int             // in them, with those that left no key
 }
 
@@ -147,7 +148,7 @@ func (b *bulk) table(prefix byte) (*table, error) {
 
 // ingest makes the tables part of the store, durably, all of them or none, and with them how far it is built.
 func (b *bulk) ingest(ctx context.Context) error {
-	if b.rows == 0 {
+	if b.at == nil { // not when there are no rows: the last layer may come without any that were not counted before
 		return nil
 	}
 	err := b.store.guard.Do(func() error {
@@ -172,7 +173,7 @@ func (b *bulk) ingest(ctx context.Context) error {
 		return fmt.Errorf("build state: %w", err)
 	}
 	clear(b.tables)
-	b.rows = 0
+	b.at, b.rows = nil, 0
 	return nil
 }
 
@@ -184,7 +185,9 @@ func (b *bulk) drop() error {
 	var errs []error
 	for _, t := range b.tables {
 		_ = t.w.Close() // what it holds is not wanted
-		errs = append(errs, b.store.guard.FS().Remove(t.path))
+		if err := b.store.guard.FS().Remove(t.path); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
 	}
 	clear(b.tables)
 	return errors.Join(errs...)

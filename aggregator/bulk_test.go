@@ -2,6 +2,8 @@ package aggregator
 
 import (
 	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -58,6 +60,24 @@ func TestBulkSweepsWhatWasLeft(t *testing.T) {
 	must(t, b.drop())
 	if left := bulkFiles(t, s); left != 0 {
 		t.Errorf("%d files of a bulk that was dropped are still there", left)
+	}
+	mustClose(t, s)
+}
+
+// A bulk whose tables the store does not take is dropped like any other.
+func TestBulkThatIsNotTakenIsDropped(t *testing.T) {
+	s := mustCreate(t, filepath.Join(t.TempDir(), "p"), testOptions(t))
+	l, _ := numbered(s, 1)
+	b := filled(t, s, l)
+	must(t, os.Remove(b.tables[prefixTotal].path))
+	if err := b.ingest(t.Context()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("ingest: error %v", err)
+	}
+	if err := b.drop(); err != nil {
+		t.Errorf("drop: %v", err)
+	}
+	if left := bulkFiles(t, s); left != 0 {
+		t.Errorf("%d files are still there", left)
 	}
 	mustClose(t, s)
 }

@@ -141,6 +141,28 @@ func newDisk(t testing.TB) *vfs.MemFS {
 	return fs
 }
 
+// Rows leave memory at any place among the accounts, and wait for each other in tables that are not in the store yet: what
+// an account's rows are held against is found all the same, also what an earlier log left of it.
+func TestRestoreInPiecesOfAnySize(t *testing.T) {
+	sc, log := twoLogs(t)
+	want := digestOf(t, sc.s)
+	for batch := 1; batch <= 121; batch++ {
+		for _, bulk := range []int{1, 3 * batch, 1000} {
+			s := sc.starter("state")
+			s.options.fs = newDisk(t)
+			s.log, s.batchRows, s.bulkRows = log, batch, bulk
+			p, err := s.start(t.Context(), testPartition)
+			if err != nil {
+				t.Fatalf("%d rows at once, %d in a table: %v", batch, bulk, err)
+			}
+			must(t, p.close())
+			if got := digestOf(t, s); got != want {
+				t.Fatalf("%d rows at once, %d in a table: digest %x, want %x", batch, bulk, got, want)
+			}
+		}
+	}
+}
+
 // However often it is interrupted, it comes to its end.
 func TestRestoreInterruptedAllTheTime(t *testing.T) {
 	sc, log := twoLogs(t)

@@ -61,7 +61,7 @@ func (r *restoration) run(ctx context.Context) error {
 		if r.stage, r.after = r.stage+1, nil; r.stage == stageEntries {
 			// What earlier logs left is no part of this log's counts.
 			r.got.Entries, r.got.Refusals, r.got.EntriesDigest, r.got.RefusalsDigest = 0, 0, 0, 0
-			if err := r.bulk.ingest(ctx); err != nil { // the entries of this log look for theirs
+			if err := r.found(ctx); err != nil {
 				return err
 			}
 		}
@@ -80,6 +80,17 @@ func (r *restoration) run(ctx context.Context) error {
 		}
 	}
 	return r.store.finish(r.layer, r.got, r.log)
+}
+
+// found puts all that earlier logs left into the store, what is still in memory, too: the entries of this log look for
+// theirs there. Left in the layer it would go to a table with the first of them, where those that follow do not look.
+func (r *restoration) found(ctx context.Context) error {
+	if r.held > 0 {
+		if err := r.spill(ctx); err != nil {
+			return err
+		}
+	}
+	return r.bulk.ingest(ctx)
 }
 
 // read feeds the rows of a stage.
@@ -229,16 +240,24 @@ func (r *restoration) more(ctx context.Context, account string, p reckoner.Posit
 	if r.held++; r.held < cmp.Or(r.batchRows, restoreRows) {
 		return nil
 	}
+	if err := r.spill(ctx); err != nil {
+		return err
+	}
+	r.slog.Info("restoring", "partition", r.want.Partition, "rows", r.rows, "of", r.want.Entries+r.want.Refusals)
+	if r.bulk.rows < cmp.Or(r.bulkRows, r.batchRows, bulkRows) {
+		return nil
+	}
+	return r.bulk.ingest(ctx)
+}
+
+// spill moves the layer into the bulk.
+func (r *restoration) spill(ctx context.Context) error {
 	if err := r.bulk.add(ctx, r.layer, r.held, &r.building); err != nil {
 		return err
 	}
 	r.layer, r.spilled = newLayer(r.store), true
 	r.shown()
-	r.slog.Info("restoring", "partition", r.want.Partition, "rows", r.rows, "of", r.want.Entries+r.want.Refusals)
-	if r.bulk.rows < cmp.Or(r.batchRows, bulkRows) {
-		return nil
-	}
-	return r.bulk.ingest(ctx)
+	return nil
 }
 
 // shown counts the rows that were held.

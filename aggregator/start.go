@@ -45,7 +45,8 @@ type starter struct {
 	vacancies *vacancies
 	rules     ruleSet               // nil: those of this build
 	progress  func(partition int32) // told of rows that were restored; nil: nobody is
-	batchRows int                   // of a restore, that go to the store together; 0: restoreRows
+	batchRows int                   // of a restore, that leave memory together; 0: restoreRows
+	bulkRows  int                   // of a restore, that go to the store together; 0: batchRows, or bulkRows
 }
 
 func (s *starter) path(partition int32) string {
