@@ -99,7 +99,10 @@ func (s *starter) goOn(ctx context.Context, f facts) (*restoration, error) {
 		s.slog.Info("restoring goes on where it was interrupted", "partition", number, "rows", b.rows, "of", b.want.Entries+b.want.Refusals)
 		st.wake()
 		r := s.restoration(st, true, b)
-		return r, r.bulk.sweep()
+		if err := r.bulk.sweep(); err != nil {
+			return nil, errors.Join(err, st.close())
+		}
+		return r, nil
 	}
 	if err := st.close(); err != nil {
 		return nil, err

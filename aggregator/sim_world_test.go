@@ -83,7 +83,7 @@ func (p *simProc) boot(fs *vfs.MemFS) {
 	p.starter = &starter{
 		dir: "state", log: testLog(), of: bus.PartitionFor, source: s.log, restorer: s.restorer(), watcher: s.ledger, metrics: testMetrics(), slog: quiet(),
 		batchRows: 4, bulkRows: 12,
-		options:   storeOptions{cache: s.cache, log: quiet(), fs: fs, memtable: 64 << 10},
+		options: storeOptions{cache: s.cache, log: quiet(), fs: fs, memtable: 64 << 10},
 	}
 	p.flusher = &flusher{budget: newBudget(testLimits()), now: day, settled: func([]sealed, time.Time) {}, order: commitOrder{
 		write: p.write, settle: p.settle, at: p.at,
