@@ -72,7 +72,9 @@ func (r *Replay) Partition(ctx context.Context, number int32, to int64, v Visito
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	cache := pebble.NewCache(max(r.CacheBytes, 8<<20))
 	defer cache.Unref()
-	p, err := r.open(ctx, dir, number, to, storeOptions{cache: cache, log: r.Slog, fs: r.FS})
+	p, err := r.open(ctx, dir, number, to, storeOptions{
+		cache: cache, log: r.Slog, fs: r.FS, temporary: true, memtable: memtableOf(r.Log.Partitions),
+	})
 	if err != nil {
 		return err
 	}

@@ -41,6 +41,8 @@ type storeOptions struct {
 	// metrics, nil for none, are told of the filters.
 	metrics  *metrics
 	memtable uint64 // bytes; 0: memtableBytes
+	// temporary is for a state that does not outlive the process that makes it: nothing of it is logged or synced.
+	temporary bool
 	// Of tests that open many stores and crash them; nil is the disk.
 	fs vfs.FS
 }
@@ -116,6 +118,10 @@ func openPebble(dir string, o storeOptions, mustExist bool) (*store, error) {
 		Logger:                s.guard,
 	}
 	formTables(opts)
+	if o.temporary {
+		opts.DisableWAL = true
+		opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
+	}
 	return s, s.guard.Do(func() (err error) {
 		s.db, err = pebble.Open(dir, opts)
 		return err
@@ -198,18 +204,26 @@ func (s *store) commit(l *layer, c ledger.Checkpoint, registered ledger.Log) err
 
 // finish is commit for a store that is being built: it is none any more.
 func (s *store) finish(l *layer, c ledger.Checkpoint, registered ledger.Log) error {
-	return s.write(l, func(b *pebble.Batch) error {
+	err := s.write(l, func(b *pebble.Batch) error {
 		return errors.Join(b.Delete([]byte{prefixBuilding}, nil), b.Set([]byte{prefixMeta}, appendMeta(nil, registered, c), nil))
 	})
+	if err != nil || !s.options.temporary {
+		return err
+	}
+	return s.guard.Do(s.db.Flush) // it is closed and opened again, and without a log that takes what is in memory
 }
 
-// write writes a layer and what goes with it in one synced batch.
+// write writes a layer and what goes with it in one batch, synced unless the store is temporary.
 func (s *store) write(l *layer, also func(*pebble.Batch) error) error {
 	b := s.db.NewBatch()
 	if err := errors.Join(s.writeLayer(b, l), also(b), s.learnMore(l)); err != nil {
 		return errors.Join(err, b.Close())
 	}
-	if err := s.guard.Do(func() error { return s.db.Apply(b, pebble.Sync) }); err != nil {
+	durable := pebble.Sync
+	if s.options.temporary {
+		durable = pebble.NoSync
+	}
+	if err := s.guard.Do(func() error { return s.db.Apply(b, durable) }); err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
 	return nil

@@ -14,7 +14,7 @@ import (
 	"reckoner/ledger"
 )
 
-// actual is a row of the ledger, ready to be compared.
+// actual is a row of the ledger, ready to be compared. It is valid until the row after the next is read, see buffers.
 type actual struct {
 	key    []byte
 	id     string
@@ -22,11 +22,34 @@ type actual struct {
 	damage error // why the row cannot be read; nil: it can
 }
 
+// buffers hold the row that is read, and the one that was taken before it, which is compared when the next is taken.
+type buffers struct {
+	of [2]buffer
+	at int
+}
+
+type buffer struct {
+	key  []byte
+	pack packer
+}
+
+func (b *buffers) next() *buffer { return &b.of[b.at] }
+
+// taken leaves the row of next alone until the next but one.
+func (b *buffers) taken() { b.at ^= 1 }
+
+func (a actual) clone() actual {
+	a.key, a.packed = bytes.Clone(a.key), bytes.Clone(a.packed)
+	return a
+}
+
 func (c *comparison) compareEntries(ctx context.Context) error {
 	all := c.Ledger.WholeEntries(ctx, c.known.Log, c.known.Partition, c.known.Next)
 	return c.compare(tableEntries, "entries", &c.result.Entries, columns((*packer).entry), func(yield func(actual, error) bool) {
 		for e, err := range all {
-			if !yield(actual{rowKey(tableEntries, e.AccountID, e.Position), e.EventID, packed((*packer).entry, &e), nil}, err) {
+			b := c.buffers.next()
+			b.key = rowKey(b.key[:0], tableEntries, e.AccountID, e.Position)
+			if !yield(actual{b.key, e.EventID, again(&b.pack, (*packer).entry, &e), nil}, err) {
 				return
 			}
 		}
@@ -37,7 +60,9 @@ func (c *comparison) compareRefusals(ctx context.Context) error {
 	all := c.Ledger.WholeRefusals(ctx, c.known.Log, c.known.Partition, c.known.Next)
 	return c.compare(tableRefusals, "refusals", &c.result.Refusals, columns((*packer).refusal), func(yield func(actual, error) bool) {
 		for r, err := range all {
-			if !yield(actual{rowKey(tableRefusals, r.AccountID, r.Position), r.EventID, packed((*packer).refusal, &r), nil}, err) {
+			b := c.buffers.next()
+			b.key = rowKey(b.key[:0], tableRefusals, r.AccountID, r.Position)
+			if !yield(actual{b.key, r.EventID, again(&b.pack, (*packer).refusal, &r), nil}, err) {
 				return
 			}
 		}
@@ -46,13 +71,13 @@ func (c *comparison) compareRefusals(ctx context.Context) error {
 
 // compare walks through what the log gives and what the ledger holds side by side: both are in the order of rowKey.
 // Rows before the log's first record have nothing to stand against and are passed over.
-func (c *comparison) compare(table byte, name string, compared *int64, names []string, ledgers iter.Seq2[actual, error]) (err error) {
+func (c *comparison) compare(table byte, name string, compared *int64, all []column, ledgers iter.Seq2[actual, error]) (err error) {
 	it, err := c.rows.scan(table)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
-	w := &walk{comparison: c, name: name, columns: names, it: it, more: it.First()}
+	w := &walk{comparison: c, name: name, columns: all, it: it, more: it.First()}
 	for a, err := range ledgers {
 		if damaged, ok := errors.AsType[*ledger.RowError](err); ok {
 			a.damage = damaged.Err
@@ -76,7 +101,7 @@ func (c *comparison) compare(table byte, name string, compared *int64, names []s
 type walk struct {
 	*comparison
 	name    string
-	columns []string
+	columns []column
 	it      *pebble.Iterator // over what the log gives
 	more    bool
 	group   []actual // rows of the ledger with one key; more than one only in a ledger that is wrong
@@ -89,9 +114,12 @@ func (w *walk) take(a actual) error {
 			return fmt.Errorf("read %s: the row at %s came out of order", w.name, w.row(a.key, a.id))
 		case order > 0:
 			w.settle()
+		default:
+			w.group[0], a = w.group[0].clone(), a.clone() // the group outlives their buffers
 		}
 	}
 	w.group = append(w.group, a)
+	w.buffers.taken()
 	return nil
 }
 
@@ -128,7 +156,8 @@ func (w *walk) settle() {
 // missing names the rows that the log gives before a key, or to its end, and the ledger does not hold.
 func (w *walk) missing(before []byte) {
 	for ; w.more && (before == nil || bytes.Compare(w.it.Key(), before) < 0); w.more = w.it.Next() {
-		id := column(unpack(w.it.Value()), slices.Index(w.columns, "event_id"))
+		at := slices.IndexFunc(w.columns, func(c column) bool { return c.name == "event_id" })
+		id := textAt(unpack(w.it.Value()), at)
 		w.differ(w.name, w.row(w.it.Key(), id), "missing in the ledger (account %q)", accountOf(w.it.Key()))
 		w.note(w.it.Key(), true)
 	}

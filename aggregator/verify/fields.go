@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,28 +13,41 @@ import (
 	"reckoner/ledger"
 )
 
-// packer writes the columns of a row as text, each with its length, so that equal bytes mean equal rows. Their names
-// are collected only when somebody needs them.
+// packer writes the columns of a row, each with its length, so that equal bytes mean equal rows: texts as they are, what is
+// dear to print as bytes. What shows them is collected only when somebody needs it.
 type packer struct {
 	b, scratch []byte
-	names      *[]string
+	columns    *[]column
+}
+
+// column is how a packed column is shown.
+type column struct {
+	name string
+	show func(string) string // nil: it is a text
+}
+
+func (c *column) text(packed string) string {
+	if c.show == nil {
+		return packed
+	}
+	return c.show(packed)
 }
 
 func (p *packer) text(name, v string) {
-	p.named(name)
+	p.named(name, nil)
 	p.b = append(binary.AppendUvarint(p.b, uint64(len(v))), v...)
 }
 
 // put adds what was built in scratch.
-func (p *packer) put(name string, v []byte) {
-	p.named(name)
+func (p *packer) put(name string, v []byte, show func(string) string) {
+	p.named(name, show)
 	p.b = append(binary.AppendUvarint(p.b, uint64(len(v))), v...)
 	p.scratch = v[:0]
 }
 
-func (p *packer) named(name string) {
-	if p.names != nil {
-		*p.names = append(*p.names, name)
+func (p *packer) named(name string, show func(string) string) {
+	if p.columns != nil {
+		*p.columns = append(*p.columns, column{name, show})
 	}
 }
 
@@ -45,33 +59,58 @@ func (p *packer) quantity(name string, q *reckoner.Quantity) {
 		p.text(name, absent)
 		return
 	}
-	p.put(name, q.Append(p.scratch))
+	p.put(name, q.Append(p.scratch), nil)
 }
 
+// time packs seconds and nanoseconds, so that every time has bytes of its own; none has none.
 func (p *packer) time(name string, t time.Time) {
-	if t.IsZero() {
-		p.text(name, absent)
-		return
+	b := p.scratch
+	if !t.IsZero() {
+		b = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(b, uint64(t.Unix())), uint32(t.Nanosecond()))
 	}
-	p.put(name, t.UTC().AppendFormat(p.scratch, time.RFC3339Nano))
+	p.put(name, b, showTime)
 }
 
-func (p *packer) number(name string, n uint64) { p.put(name, strconv.AppendUint(p.scratch, n, 10)) }
+func showTime(packed string) string {
+	if len(packed) != 12 {
+		return absent
+	}
+	b := []byte(packed)
+	t := time.Unix(int64(binary.BigEndian.Uint64(b)), int64(binary.BigEndian.Uint32(b[8:])))
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+func (p *packer) number(name string, n uint64) {
+	p.put(name, strconv.AppendUint(p.scratch, n, 10), nil)
+}
 
 func (p *packer) hash(name string, f reckoner.Fingerprint) {
-	p.put(name, hex.AppendEncode(p.scratch, f[:]))
+	p.put(name, append(p.scratch, f[:]...), showHash)
 }
 
+func showHash(packed string) string { return hex.EncodeToString([]byte(packed)) }
+
+// labels are three texts each: key, value, and what marks JSON.
 func (p *packer) labels(name string, all []reckoner.Label) {
 	b := p.scratch
 	for _, l := range all {
-		b = strconv.AppendQuote(append(strconv.AppendQuote(b, l.Key), ':'), l.Value)
+		b = append(binary.AppendUvarint(b, uint64(len(l.Key))), l.Key...)
+		b = append(binary.AppendUvarint(b, uint64(len(l.Value))), l.Value...)
+		mark := ""
 		if l.JSON {
-			b = append(b, " (JSON)"...)
+			mark = " (JSON)"
 		}
-		b = append(b, ' ')
+		b = append(binary.AppendUvarint(b, uint64(len(mark))), mark...)
 	}
-	p.put(name, b)
+	p.put(name, b, showLabels)
+}
+
+func showLabels(packed string) string {
+	var b strings.Builder
+	for label := range slices.Chunk(unpack([]byte(packed)), 3) {
+		fmt.Fprintf(&b, "%q:%q%s ", textAt(label, 0), textAt(label, 1), textAt(label, 2))
+	}
+	return b.String()
 }
 
 func (p *packer) position(name string, at reckoner.Position) { p.text(name, at.String()) }
@@ -153,7 +192,7 @@ func (p *packer) checkpoint(c *ledger.Checkpoint) {
 
 // packed returns a row as write packs it.
 func packed[T any](write func(*packer, *T), row *T) []byte {
-	p := packer{b: make([]byte, 0, 512), scratch: make([]byte, 0, 64)}
+	p := packer{b: make([]byte, 0, 256), scratch: make([]byte, 0, 64)}
 	write(&p, row)
 	return p.b
 }
@@ -165,11 +204,11 @@ func again[T any](p *packer, write func(*packer, *T), row *T) []byte {
 	return p.b
 }
 
-// columns returns the names of the columns that write packs.
-func columns[T any](write func(*packer, *T)) []string {
-	var names []string
-	write(&packer{names: &names}, new(T))
-	return names
+// columns returns the columns that write packs.
+func columns[T any](write func(*packer, *T)) []column {
+	var all []column
+	write(&packer{columns: &all}, new(T))
+	return all
 }
 
 // unpack is the inverse of packing.
@@ -186,18 +225,18 @@ func unpack(b []byte) (texts []string) {
 }
 
 // differ says in which columns a row of the ledger differs from the one that the log gives.
-func differ(names []string, want, got []byte) string {
+func differ(all []column, want, got []byte) string {
 	wants, gots := unpack(want), unpack(got)
 	var parts []string
-	for i, name := range names {
-		if w, g := column(wants, i), column(gots, i); w != g {
-			parts = append(parts, fmt.Sprintf("%s is %q, the log gives %q", name, g, w))
+	for i, c := range all {
+		if w, g := textAt(wants, i), textAt(gots, i); w != g {
+			parts = append(parts, fmt.Sprintf("%s is %q, the log gives %q", c.name, c.text(g), c.text(w)))
 		}
 	}
 	return strings.Join(parts, "; ")
 }
 
-func column(texts []string, i int) string {
+func textAt(texts []string, i int) string {
 	if i >= len(texts) {
 		return ""
 	}

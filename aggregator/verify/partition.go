@@ -17,6 +17,8 @@ type comparison struct {
 	report  *Report
 	rows    *rows
 	pack    packer
+	buffers buffers           // of rows of the ledger
+	key     []byte            // of a row on its way to the store
 	known   ledger.Checkpoint // the ledger's
 	counted bool              // the ledger has a checkpoint
 	want    ledger.Checkpoint // the replay's, at the same offset
@@ -150,7 +152,8 @@ func (c *comparison) keep(b *aggregator.Replayed) error {
 		}
 		c.want.Entries++
 		c.want.EntriesDigest += ledger.RowDigest(e.Position, e.Outcome, e.Quantity, e.AccountID, e.EventID)
-		if err := c.rows.set(rowKey(tableEntries, e.AccountID, e.Position), again(&c.pack, (*packer).entry, e)); err != nil {
+		c.key = rowKey(c.key[:0], tableEntries, e.AccountID, e.Position)
+		if err := c.rows.set(c.key, again(&c.pack, (*packer).entry, e)); err != nil {
 			return err
 		}
 	}
@@ -161,7 +164,8 @@ func (c *comparison) keep(b *aggregator.Replayed) error {
 		}
 		c.want.Refusals++
 		c.want.RefusalsDigest += ledger.RowDigest(r.Position, r.Outcome, reckoner.Quantity{}, r.AccountID, r.EventID)
-		if err := c.rows.set(rowKey(tableRefusals, r.AccountID, r.Position), again(&c.pack, (*packer).refusal, r)); err != nil {
+		c.key = rowKey(c.key[:0], tableRefusals, r.AccountID, r.Position)
+		if err := c.rows.set(c.key, again(&c.pack, (*packer).refusal, r)); err != nil {
 			return err
 		}
 	}

@@ -33,14 +33,18 @@ type rows struct {
 
 const (
 	memtableBytes = 32 << 20
-	batchBytes    = 4 << 20 // bounds what is held before it goes to the store
-	bloomBits     = 10
+	// Tables may pile up before they are merged: a row is written once and read once, and each merge would do both again.
+	l0Tables   = 16
+	batchBytes = 4 << 20 // bounds what is held before it goes to the store
+	batchRoom  = batchBytes + batchBytes/4
+	bloomBits  = 10
 )
 
 func openRows(dir string, fs vfs.FS, log *slog.Logger) (*rows, error) {
 	r := &rows{guard: disk.New(fs, dir, "set TMPDIR to a directory with more of it", log)}
 	o := &pebble.Options{
-		DisableWAL: true, FormatMajorVersion: pebble.FormatNewest, MemTableSize: memtableBytes, Logger: r.guard, FS: r.guard.FS(),
+		DisableWAL: true, FormatMajorVersion: pebble.FormatNewest, MemTableSize: memtableBytes,
+		L0CompactionThreshold: l0Tables, L0StopWritesThreshold: 4 * l0Tables, Logger: r.guard, FS: r.guard.FS(),
 	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
@@ -48,7 +52,7 @@ func openRows(dir string, fs vfs.FS, log *slog.Logger) (*rows, error) {
 	if err := r.guard.Do(func() (err error) { r.db, err = pebble.Open(dir, o); return err }); err != nil {
 		return nil, fmt.Errorf("temporary store: %w", err)
 	}
-	r.batch = r.db.NewBatch()
+	r.batch = r.db.NewBatch(pebble.WithInitialSizeBytes(batchRoom), pebble.WithMaxRetainedSizeBytes(batchRoom))
 	return r, nil
 }
 
@@ -82,10 +86,7 @@ func (r *rows) flush() error {
 	if err := r.guard.Do(func() error { return r.db.Apply(r.batch, pebble.NoSync) }); err != nil {
 		return fmt.Errorf("temporary store: %w", err)
 	}
-	if err := r.batch.Close(); err != nil {
-		return err
-	}
-	r.batch = r.db.NewBatch()
+	r.batch.Reset() // and used again: growing to its size once more would copy it twice
 	return nil
 }
 
@@ -108,8 +109,10 @@ func (r *rows) close() error {
 // rowKey sorts rows as the ledger yields them: by the account's bytes, then by position. Every account's key ends
 // with 0 0, and a 0 within an account becomes 0 255, so that the order of keys is that of accounts. A ledger may hold
 // offsets that no log has, negative ones too.
-func rowKey(table byte, account string, p reckoner.Position) []byte {
-	b := append(make([]byte, 0, len(account)+16), table)
+//
+// It is appended to b.
+func rowKey(b []byte, table byte, account string, p reckoner.Position) []byte {
+	b = append(b, table)
 	for i := range len(account) {
 		if b = append(b, account[i]); account[i] == 0 {
 			b = append(b, 0xff)

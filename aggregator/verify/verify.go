@@ -33,7 +33,7 @@ type Options struct {
 	Progress func(partition int32, done, total int64)
 	// DifferencesMax bounds the differences that are kept; all are counted. 0: 1,000.
 	DifferencesMax int
-	// Parallel is how many partitions are verified side by side; 0: one a processor, eight at most.
+	// Parallel is how many partitions are verified side by side; 0: two a processor, eight at most.
 	Parallel int
 	Slog     *slog.Logger
 }
@@ -108,7 +108,7 @@ type tally struct {
 // are verified side by side.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	o.DifferencesMax = cmp.Or(o.DifferencesMax, 1000)
-	o.Parallel = max(1, min(cmp.Or(o.Parallel, runtime.GOMAXPROCS(0)), parallelMax, int(o.Replay.Log.Partitions)))
+	o.Parallel = max(1, min(cmp.Or(o.Parallel, 2*runtime.GOMAXPROCS(0)), parallelMax, int(o.Replay.Log.Partitions)))
 	o.Replay.CacheBytes /= int64(o.Parallel)
 	if o.Progress != nil {
 		o.Progress = inTurns(o.Progress)
