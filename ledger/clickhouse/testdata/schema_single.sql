@@ -603,6 +603,15 @@ FROM
 ) AS t
 GROUP BY account_id, meter, t.meter_type;
 
+-- 0011_fewer_files
+ALTER TABLE entries MODIFY SETTING serialization_info_version = 'basic', ratio_of_defaults_for_sparse_serialization = 1, write_marks_for_substreams_in_compact_parts = 0;
+
+ALTER TABLE refusals MODIFY SETTING serialization_info_version = 'basic', ratio_of_defaults_for_sparse_serialization = 1, write_marks_for_substreams_in_compact_parts = 0;
+
+ALTER TABLE totals MODIFY SETTING serialization_info_version = 'basic', ratio_of_defaults_for_sparse_serialization = 1, write_marks_for_substreams_in_compact_parts = 0;
+
+ALTER TABLE checkpoints MODIFY SETTING serialization_info_version = 'basic', ratio_of_defaults_for_sparse_serialization = 1, write_marks_for_substreams_in_compact_parts = 0, auto_statistics_types = '';
+
 -- create_database
 CREATE DATABASE IF NOT EXISTS `reckoner`;
 
