@@ -15,7 +15,7 @@ type Limits struct {
 	BytesMax   int           // the memory that they hold, about
 	Interval   time.Duration // age of the oldest of them
 	// WaitInterval is the time from one flush's start to the next when someone waits for an outcome. It is longer while
-	// flushes are slow: they take half of the time at most.
+	// flushes are large and slow: they take half of the time at most.
 	WaitInterval time.Duration
 	// Patience is how long someone waits for an outcome: an event that was received longer ago hurries no flush. 0: for ever.
 	Patience time.Duration
@@ -60,7 +60,8 @@ type budget struct {
 	waited  bool
 	oldest  time.Time
 	flushed time.Time     // start of the last flush
-	took    time.Duration // that it took
+	sent    int           // records that it took with it
+	took    time.Duration // how long it took, if that puts off the next one
 	room    chan struct{} // closed when a flush starts
 	changed chan struct{} // holds one token when something was added
 }
@@ -134,15 +135,22 @@ func (b *budget) due(now time.Time) time.Duration {
 func (b *budget) take(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.records, b.bytes, b.waited, b.flushed = 0, 0, false, now
+	b.sent, b.records, b.bytes, b.waited, b.flushed = b.records, 0, 0, false, now
 	close(b.room)
 	b.room = make(chan struct{})
 }
 
 // done ends a flush. A slow one costs much, most of it whatever its size, so the next one for those who wait is put off,
-// and carries more.
+// and carries more. One that was slow without being large waited for the disk: to put the next one off would save nobody's
+// work, and only make who waits wait twice as long.
 func (b *budget) done(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.took = now.Sub(b.flushed)
+	b.took = 0
+	if b.sent >= largeFlush {
+		b.took = now.Sub(b.flushed)
+	}
 }
+
+// largeFlush is how many records make the processor's part of a flush worth saving.
+const largeFlush = 1000

@@ -41,6 +41,7 @@ func TestBudgetDue(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBudget(testLimits())
+			b.add(&tally{records: largeFlush}, tt.flushed)
 			b.take(tt.flushed)
 			b.done(tt.flushed.Add(tt.took))
 			for i := range tt.adds {
@@ -50,6 +51,24 @@ func TestBudgetDue(t *testing.T) {
 				t.Errorf("due in %s, want %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// A small flush is slow for the disk's sake alone: who waits need not wait for another half of the time.
+func TestASlowSmallFlushPutsNothingOff(t *testing.T) {
+	slow, t0 := 400*time.Millisecond, day()
+	for _, tt := range []struct {
+		records int
+		want    time.Duration
+	}{{largeFlush, slow}, {largeFlush - 1, 0}} {
+		b := newBudget(testLimits())
+		b.add(&tally{records: tt.records}, t0)
+		b.take(t0)
+		b.done(t0.Add(slow))
+		b.add(&tally{records: 1, awaited: t0.Add(slow)}, t0.Add(slow))
+		if got := b.due(t0.Add(slow)); got != tt.want {
+			t.Errorf("after %d records: due in %s, want %s", tt.records, got, tt.want)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/sync/errgroup"
 
 	"reckoner"
 	"reckoner/aggregator/disk"
@@ -108,10 +109,14 @@ func (r *round) consume(ctx context.Context, number int32, wait *backoff.Exponen
 	}
 }
 
+// lookFor is how long a look at the ledger counts: no checkpoint follows one that began longer ago. It covers the insert of
+// the totals of a few records, beside which a look takes nobody's time.
+const lookFor = 20 * time.Millisecond
+
 // write inserts until it can. The batch may be stored in part after a failure, or twice: its rows are keyed.
 //
 // A ledger that came back after a failure may be another one, and so may any: it has to hold what the batch goes on
-// from. That is looked at last before the checkpoints, because only they can lie: other rows from the checkpoint on
+// from. That is looked at right before the checkpoints, because only they can lie: other rows from the checkpoint on
 // count as half a batch until it says otherwise.
 func (r *round) write(ctx context.Context, rows *ledger.Batch, from []ledger.Checkpoint) error {
 	failed := false
@@ -124,10 +129,10 @@ func (r *round) write(ctx context.Context, rows *ledger.Batch, from []ledger.Che
 			}
 		}
 		failed = true
-		if err := r.o.Ledger.Write(ctx, &ledger.Batch{Entries: rows.Entries, Refusals: rows.Refusals, Totals: rows.Totals}); err != nil {
+		if err := r.o.Ledger.Write(ctx, &ledger.Batch{Entries: rows.Entries, Refusals: rows.Refusals}); err != nil {
 			return err
 		}
-		if err := r.starter.watch(ctx, from); err != nil {
+		if err := r.total(ctx, rows.Totals, from); err != nil {
 			return err
 		}
 		return r.o.Ledger.Write(ctx, &ledger.Batch{Checkpoints: rows.Checkpoints})
@@ -136,6 +141,25 @@ func (r *round) write(ctx context.Context, rows *ledger.Batch, from []ledger.Che
 		return exchanged || ledger.Permanent(err)
 	})
 }
+
+// total inserts totals and holds the ledger against what the batch goes on from: both at once when the totals are few, and
+// once more, or only then, when they are in later than a look counts.
+func (r *round) total(ctx context.Context, totals []ledger.Total, from []ledger.Checkpoint) error {
+	var looked time.Time
+	both, bothCtx := errgroup.WithContext(ctx)
+	if len(totals) <= totalsFew {
+		looked = time.Now()
+		both.Go(func() error { return r.starter.watch(bothCtx, from) })
+	}
+	both.Go(func() error { return r.o.Ledger.Write(bothCtx, &ledger.Batch{Totals: totals}) })
+	if err := both.Wait(); err != nil || time.Since(looked) <= lookFor {
+		return err
+	}
+	return r.starter.watch(ctx, from)
+}
+
+// totalsFew are totals whose insert is as a rule done while a look counts.
+const totalsFew = 1000
 
 // watch holds the ledger against what is settled while nothing is written.
 func (r *round) watch(ctx context.Context, settled []ledger.Checkpoint) error {

@@ -80,6 +80,17 @@ func TestExchangedLedgerStopsThePartition(t *testing.T) {
 				}
 			}
 		}, nil, true},
+		{"while the totals of a flush take long", func(r *rig, exchange func()) func() {
+			return func() {
+				r.ledger.fault = func(b *ledger.Batch) (*ledger.Batch, error) {
+					if len(b.Entries)+len(b.Refusals)+len(b.Checkpoints) == 0 {
+						time.Sleep(2 * lookFor) // the look beside them is done
+						exchange()
+					}
+					return b, nil
+				}
+			}
+		}, nil, true},
 		{"while the ledger is down", func(r *rig, exchange func()) func() {
 			return func() {
 				r.ledger.fault = func(b *ledger.Batch) (*ledger.Batch, error) { exchange(); return nil, errLedgerDown }
