@@ -9,6 +9,6 @@ SELECT
     1 + number % 1000, 1 + number % 1000, 'applied',
     toDateTime64('2026-01-01 00:00:00', 9, 'UTC'), toDateTime64('2027-01-01 00:00:00', 9, 'UTC'),
     toStartOfFifteenMinutes(usage_time), toDateTime('2026-01-01 00:00:00', 'UTC')
-        + toIntervalSecond(if(number % 2 = 0, intHash32(number) % (365 * 86400), intHash32(number) % 10 * 86400)) AS usage_time,
+        + toIntervalSecond(if(number % 2 = 0, intDiv(number * 365 * 86400, {{.All}}), intHash32(number) % 10 * 86400)) AS usage_time,
     toDateTime64('2026-06-01 00:00:00', 9, 'UTC'), NULL, 'bench', '', '', '', [], [], [], NULL, sipHash128(number), 1
 FROM numbers({{.From}}, {{.Count}})

@@ -5,5 +5,6 @@ SELECT
     account_id, subscription_id, meter, meter_type, period_start, period_end, bucket, sum(quantity), count(), 0, min(usage_time), max(usage_time),
     1, 0, max(e.`offset`), 0, 1, 0, max(e.`offset`), 0
 FROM {{.Database}}.entries AS e
-WHERE e.`offset` < {{.Count}}
+WHERE e.`offset` < {{.From}} + {{.Count}}
 GROUP BY account_id, subscription_id, meter, meter_type, period_start, period_end, bucket
+HAVING max(e.`offset`) >= {{.From}}
