@@ -111,7 +111,8 @@ func TestOutageOfTheLedgerIsWaitedOut(t *testing.T) {
 	r := newRig(t, soon)
 	tries := 0
 	r.ledger.fault = func(b *ledger.Batch) (*ledger.Batch, error) {
-		if tries++; tries%5 == 1 || tries%5 == 3 { // the rows, then the checkpoint after them
+		switch tries++; tries % 9 {
+		case 1, 3, 6: // the rows, the totals after them, the checkpoint after both
 			return b, errLedgerDown
 		}
 		return b, nil

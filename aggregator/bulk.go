@@ -75,7 +75,10 @@ func (b *bulk) add(ctx context.Context, l *layer, rows int, at *building) error 
 	if err == nil {
 		err = b.store.guard.Do(func() error { return b.append(batch) })
 	}
-	if err := errors.Join(err, batch.Close()); err != nil {
+	if b.store.guard.Err() == nil { // else what hangs with the disk may still read the batch
+		err = errors.Join(err, batch.Close())
+	}
+	if err != nil {
 		return fmt.Errorf("build state: %w", err)
 	}
 	b.at = appendBuilding(nil, b.log, at)
