@@ -135,12 +135,27 @@ func (a *Admin) Partition(t testing.TB, topic string, partition int) (leader int
 // Coordinator returns the broker that coordinates a consumer group.
 func (a *Admin) Coordinator(t testing.TB, group string) int {
 	t.Helper()
-	id, err := strconv.Atoi(strings.Join(a.must(t, "coordinator", group), ""))
-	if err != nil {
-		t.Fatal(err)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(coordinatorWait); ; {
+		answer, err := a.call("coordinator", group)
+		if err == nil {
+			id, err := strconv.Atoi(strings.Join(answer, ""))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return id
+		}
+		// A broker that has just become the coordinator knows no group until it has read them.
+		if !strings.Contains(err.Error(), "GroupIdNotFoundException") || time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+		<-tick.C
 	}
-	return id
 }
+
+// coordinatorWait bounds the wait for a new coordinator to have read its groups.
+const coordinatorWait = 30 * time.Second
 
 // DeleteRecords removes the records before an offset.
 func (a *Admin) DeleteRecords(t testing.TB, topic string, partition int, before int64) {
