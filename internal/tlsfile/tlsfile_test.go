@@ -185,3 +185,33 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 		}
 	}
 }
+
+// A client that comes back with a session is held against the list of the moment like any other: no session is taken up again.
+func TestSessionsAreNotResumed(t *testing.T) {
+	a := tlstest.NewAuthority(t, "authority")
+	cert, key := a.Files(t, "server")
+	addr := serve(t, tlsfile.Server{Cert: cert, Key: key, ClientCA: a.File})
+	known := tlsfile.Client{CA: a.File, Cert: cert, Key: key}
+	config, err := known.Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	transport := &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}
+	defer transport.CloseIdleConnections()
+	for range 3 {
+		response, err := (&http.Client{Transport: transport, Timeout: 10 * time.Second}).Get("https://" + addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(response.Body); err != nil {
+			t.Fatal(err)
+		}
+		if err := response.Body.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if response.TLS.DidResume {
+			t.Fatal("a session was resumed")
+		}
+	}
+}
